@@ -1,0 +1,48 @@
+"""Live stream
+
+A random walk that gains five points a second and keeps the last 300 of them.
+"""
+
+from datetime import datetime
+
+import numpy as np
+from bokeh.io import curdoc
+from bokeh.layouts import column
+from bokeh.models import Button, ColumnDataSource
+from bokeh.plotting import figure
+
+KEPT = 300
+PERIOD = 200  # milliseconds
+
+random = np.random.default_rng()
+source = ColumnDataSource(data={"time": [], "value": []})
+plot = figure(name="plot", height=380, width=860, x_axis_type="datetime", y_axis_label="value")
+plot.x_range.follow = "end"
+plot.x_range.follow_interval = KEPT * PERIOD
+plot.line("time", "value", source=source, line_width=2)
+
+button = Button(name="button", label="Pause", width=100)
+value = 100.0
+callback = None
+
+
+def update() -> None:
+    global value
+    value += random.normal()
+    source.stream({"time": [datetime.now()], "value": [value]}, rollover=KEPT)
+
+
+def toggle() -> None:
+    global callback
+    if callback is None:
+        callback = curdoc().add_periodic_callback(update, PERIOD)
+        button.label = "Pause"
+    else:
+        curdoc().remove_periodic_callback(callback)
+        callback = None
+        button.label = "Go on"
+
+
+button.on_click(toggle)
+toggle()
+curdoc().add_root(column(plot, button, name="stream"))

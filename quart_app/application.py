@@ -1,0 +1,62 @@
+"""The site of this package: wiring only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from quart import Quart, current_app
+
+from quart_app.embed.extension import BokehEmbed
+from quart_app.health import health
+from quart_app.pages import pages
+from quart_app.settings import DEFAULTS
+
+HERE = Path(__file__).parent
+
+
+def beside(name: str) -> Path:
+    """Return a folder that a checkout has beside the package, and an installed package inside itself."""
+    inside = HERE / name
+    return inside if inside.is_dir() else HERE.parent / name
+
+
+def create_app() -> Quart:
+    """Make the site: a gallery of the applications in BOKEH_APPS, and a page for each.
+
+    Settings are keys of ``app.config``, also read from the environment as ``QUART_BOKEH_…``. Nothing is
+    started, opened or checked before the application is served.
+    """
+    app = Quart("quart_app", template_folder=str(beside("templates")), static_folder=None)
+    app.config.from_prefixed_env()
+    if not Path(DEFAULTS["BOKEH_APPS"]).is_dir():  # nobody's own: show the examples
+        app.config.setdefault("BOKEH_APPS", str(beside("bokeh_apps")))
+    app.while_serving(end_with_the_web_server)
+    BokehEmbed(app)
+    app.register_blueprint(health)
+    app.register_blueprint(pages)
+    return app
+
+
+async def end_with_the_web_server() -> AsyncGenerator[None, None]:
+    """End this worker when the web server that started it is killed; let the log be seen meanwhile.
+
+    Hypercorn's worker would live on, keep the port, and with it every Bokeh server of ours.
+    """
+    if current_app.logger.level == logging.NOTSET:
+        current_app.logger.setLevel(logging.INFO)
+    loop = asyncio.get_running_loop()
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        yield
+        return
+    loop.add_reader(parent.sentinel, os.kill, os.getpid(), signal.SIGTERM)
+    try:
+        yield
+    finally:
+        loop.remove_reader(parent.sentinel)

@@ -1,0 +1,77 @@
+"""What a page can meet. Each is an HTTP error, so that every Quart application answers it with its status."""
+
+from __future__ import annotations
+
+import secrets
+
+from werkzeug.exceptions import (
+    BadRequest,
+    GatewayTimeout,
+    HTTPException,
+    InternalServerError,
+    NotFound,
+    ServiceUnavailable,
+)
+
+
+class EmbedError(HTTPException):
+    """A page has no session. ``name`` is the error for a person, ``description`` says what can be done."""
+
+    title = "This page has no plot"
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+
+class UnknownApplication(EmbedError, NotFound):
+    """404: no application has this name."""
+
+    title = "There is no such application"
+
+    def __init__(self, application: str) -> None:
+        super().__init__(f"No application is called “{application}”. The start page lists those there are.")
+
+
+class ApplicationFailed(EmbedError, InternalServerError):
+    """500: the application raised, or left its document empty. ``id`` is in the log too, with the reason."""
+
+    title = "The application failed"
+
+    def __init__(self, application: str, reason: str) -> None:
+        self.id = secrets.token_hex(4)
+        self.reason = reason
+        super().__init__(
+            f"“{application}” could not be shown: it stopped with an error. "
+            f"Whoever runs this site finds the reason in the log under {self.id}."
+        )
+
+
+class NoServer(EmbedError, ServiceUnavailable):
+    """503 with Retry-After: no Bokeh server is ready to run the application."""
+
+    title = "The plots are not available just now"
+
+    def __init__(self, retry_after: int = 2) -> None:
+        super().__init__("No Bokeh server is ready. Try again in a moment.", retry_after=retry_after)
+
+
+class PullTimedOut(EmbedError, GatewayTimeout):
+    """504: the application was not there within BOKEH_PULL_TIMEOUT."""
+
+    title = "The application is taking too long"
+
+    def __init__(self, application: str, seconds: float) -> None:
+        super().__init__(f"“{application}” was not ready within {seconds:g} seconds. Try again.")
+
+
+class OriginNotAllowed(EmbedError, BadRequest):
+    """400: the page was opened under a host name from which the Bokeh server accepts no websocket."""
+
+    title = "Open this page under another name"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"The Bokeh server does not accept pages of “{host}”. Open the site as localhost, or name its "
+            "hosts in the environment variable BOKEH_ALLOW_WS_ORIGIN."
+        )

@@ -1,0 +1,93 @@
+"""What a person opens: the gallery, an application's page, and the pages for what can go wrong."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import cast
+
+from quart import (
+    Blueprint,
+    Response,
+    current_app,
+    make_response,
+    render_template,
+    request,
+    send_from_directory,
+)
+from werkzeug.exceptions import HTTPException, NotFound
+
+from quart_app.embed.errors import ApplicationFailed
+from quart_app.embed.extension import BokehEmbed
+
+log = logging.getLogger(__name__)
+
+pages = Blueprint("pages", __name__)
+
+
+def embed() -> BokehEmbed:
+    """Return the extension of the application that serves this request."""
+    return cast(BokehEmbed, current_app.extensions["bokeh-embed"])
+
+
+@pages.get("/")
+async def gallery() -> str:
+    """List the applications."""
+    extension = embed()
+    return await render_template(
+        "gallery.html", applications=extension.applications.values(), servers=extension.settings.servers
+    )
+
+
+@pages.get("/<application>")
+async def bkapp_page(application: str) -> Response:
+    """Show one application, in a session of its own."""
+    extension = embed()
+    script = await extension.script(application, arguments=request.args.to_dict(flat=False))
+    app = extension.applications.get(application)
+    page = await render_template(
+        "embed.html",
+        script=script,
+        template="Quart",
+        title=app.title if app else application,
+        description=app.description if app else "",
+        name=application,
+    )
+    response = await make_response(page)
+    # The page holds a session that is this browser's alone, and only while it is open.
+    response.headers["Cache-Control"] = "no-store"
+    return cast(Response, response)
+
+
+@pages.get("/<application>/static/<path:filename>")
+@pages.get("/bokeh/static/<application>/<path:filename>", endpoint="bokeh_static")
+async def application_static(application: str, filename: str) -> Response:
+    """Send a file of an application's ``static`` folder, also where a stock Bokeh server has it."""
+    app = embed().applications.get(application)
+    if app is None or app.static_folder is None:
+        raise NotFound
+    return await send_from_directory(app.static_folder, filename)
+
+
+@pages.app_errorhandler(HTTPException)
+async def error_page(error: HTTPException) -> Response:
+    """Answer every HTTP error with a page that says what happened, or with JSON where that is asked for."""
+    error_id = error.id if isinstance(error, ApplicationFailed) else None
+    cause = getattr(error, "original_exception", None)
+    if cause is not None:
+        error_id = secrets.token_hex(4)
+        log.error("[%s] is the exception on %s %s above: %r", error_id, request.method, request.path, cause)
+    description = error.description or ""
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
+    if best == "application/json":
+        body = {"error": error.name, "description": description, "id": error_id}
+        response = await make_response(body)
+    else:
+        page = await render_template("error.html", error=error, description=description, error_id=error_id)
+        response = await make_response(page)
+    response.status_code = error.code or 500
+    for name, value in error.get_headers(request.environ if hasattr(request, "environ") else None):
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    response.headers["Cache-Control"] = "no-store"
+    return cast(Response, response)

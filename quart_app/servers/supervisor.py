@@ -1,0 +1,151 @@
+"""A Bokeh server process of ours: started, watched, started again when it dies, stopped with the site."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import re
+import socket
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+from quart_app.servers.server import Server, State
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 50.0
+"""Seconds until a server that reports nothing is given up; below Hypercorn's 60 for the whole start."""
+STOP_TIMEOUT = 2.0
+"""Seconds between TERM and KILL."""
+STEADY = 60.0
+"""Seconds after which a run counts as good, and the next back-off is short again."""
+LINE = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)", re.DOTALL)
+
+
+class StartFailed(RuntimeError):
+    """A Bokeh server of ours did not start; the message has its last lines."""
+
+
+def backoff(failures: int) -> float:
+    """Return the seconds to wait before the next start: 0.25, 0.5, 1 … 30, each less a random fifth."""
+    return float(min(30.0, 0.25 * 2 ** min(failures, 10))) * random.uniform(0.8, 1.0)  # noqa: S311
+
+
+class Supervisor:
+    """Keeps one ``python -m quart_app.servers.serve`` running for a Server and tells it the address.
+
+    The process holds one end of a socket pair as its standard input. It reports its port there when it
+    is ready, and it ends when our end closes: with the site, however the site ends.
+    """
+
+    def __init__(self, server: Server, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.server = server
+        self.broken: dict[str, str] = {}
+        """Applications that could not be loaded: path and error."""
+        self._command = [
+            *(sys.executable, "-m", "quart_app.servers.serve", "--supervised"),
+            *("--log-format", "%(levelname)s %(message)s", *arguments),
+        ]
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        self._process: asyncio.subprocess.Process | None = None
+        self._lifeline: asyncio.StreamWriter | None = None
+        self._last_lines: deque[str] = deque(maxlen=20)
+        self._passing_on: asyncio.Task[None] | None = None
+        self._minding: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the server and return when it is ready. Raises StartFailed."""
+        await self._launch()
+        self._minding = asyncio.create_task(self._mind())
+
+    async def stop(self) -> None:
+        """End the process, with KILL if TERM is not enough, and return when it is gone."""
+        if self._minding is not None:
+            self._minding.cancel()
+            await asyncio.wait([self._minding])
+        await self._end()
+        self.server.change(State.STOPPED)
+
+    async def _launch(self) -> None:
+        self.server.change(State.STARTING)
+        self._last_lines.clear()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=theirs,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=self._environment,
+                process_group=0,  # Ctrl-C is for the site, which then stops its servers in good order
+            )
+        assert process.stdout is not None  # noqa: S101
+        self._passing_on = asyncio.create_task(self._pass_on(process.stdout))
+        reader, self._lifeline = await asyncio.open_connection(sock=ours, limit=2**24)
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                line = await reader.readline()
+        except TimeoutError:
+            line = b""
+        if not line:
+            await self._end()
+            said = "\n".join(self._last_lines) or "it said nothing"
+            raise StartFailed(f"the Bokeh server did not start (exit status {process.returncode}):\n{said}")
+        report = json.loads(line)
+        self.broken = report["broken"]
+        self.server.url = f"http://127.0.0.1:{report['port']}"
+        self.server.change(State.RUNNING, f"process {process.pid}")
+
+    async def _mind(self) -> None:
+        """Start the server again whenever it ends, for as long as nobody cancels this."""
+        failures = 0
+        while True:
+            assert self._process is not None  # noqa: S101
+            started = monotonic()
+            status = await self._process.wait()
+            failures = 0 if monotonic() - started > STEADY else failures + 1
+            self.server.change(State.BACKOFF, f"ended with status {status}")
+            await self._end()
+            await asyncio.sleep(backoff(failures))
+            try:
+                await self._launch()
+            except (StartFailed, OSError) as error:
+                log.error("Bokeh server %s: %s", self.server.name, error)
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is not None:
+            if process.returncode is None:
+                process.terminate()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if self._lifeline is not None:
+            self._lifeline.close()
+        if self._passing_on is not None:
+            # What the process has started itself may keep the pipe open after it.
+            await asyncio.wait([self._passing_on], timeout=0.5)
+            self._passing_on.cancel()
+
+    async def _pass_on(self, output: asyncio.StreamReader) -> None:
+        """Log what the server prints, under its name and with its level; a traceback keeps its record's."""
+        level = logging.INFO
+        rest = b""
+        while chunk := await output.read(2**16):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > 2**16:  # a line without end
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                text = line.decode(errors="replace").rstrip()
+                self._last_lines.append(text)
+                if record := LINE.fullmatch(text):
+                    level, text = logging.getLevelNamesMapping()[record[1]], record[2]
+                log.log(level, "%s: %s", self.server.name, text)

@@ -1,0 +1,147 @@
+"""Every setting once: its key, its default, its unit and what is a wrong value."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
+
+Number = TypeVar("Number", int, float)
+
+DEFAULTS: dict[str, Any] = {
+    "BOKEH_APPS": "bokeh_apps",
+    "BOKEH_SERVERS": "",
+    "BOKEH_PROCESSES": 1,
+    "BOKEH_DELIVERY": "direct",
+    "BOKEH_PUBLIC_URL": "",
+    "BOKEH_PULL_TIMEOUT": 10,
+    "BOKEH_PULL_THREADS": 8,
+    "BOKEH_SESSION_LIFETIME": 60,
+    "BOKEH_MAX_MESSAGE": 20 * 1024 * 1024,
+}
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot work. The message is one line that names the key and the way out."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one site, checked.
+
+    Made from ``app.config`` when serving starts, so that everything set before that counts.
+    """
+
+    apps: Path
+    """Folder of applications."""
+    servers: tuple[str, ...]
+    """URLs of running Bokeh servers, without a slash at the end; empty: the site starts its own."""
+    processes: int
+    """How many ``bokeh serve`` processes the site starts for itself."""
+    delivery: str
+    """``direct``: the browser talks to the Bokeh server itself."""
+    public_url: str
+    """URL under which browsers reach the one Bokeh server; empty: the server's own."""
+    pull_timeout: float
+    """Seconds until a page gives up waiting for its session."""
+    pull_threads: int
+    """How many sessions are pulled at the same time; further pages wait for their turn."""
+    session_lifetime: float
+    """Seconds that a session waits for its browser."""
+    max_message: int
+    """Bytes of the largest websocket message."""
+    secret_key: bytes
+    """Signs sessions; at least 32 bytes."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Read and check the ``BOKEH_…`` keys and ``SECRET_KEY`` of an ``app.config``.
+
+        Raises SettingsError for the first value that cannot work; warns about keys that nobody reads.
+        """
+        warn_unknown(config)
+
+        def read(key: str) -> Any:
+            value = config.get(key)
+            return DEFAULTS[key] if value is None else value
+
+        servers = tuple(
+            _url("BOKEH_SERVERS", url.strip()) for url in str(read("BOKEH_SERVERS")).split(",") if url.strip()
+        )
+        public_url = str(read("BOKEH_PUBLIC_URL")).strip()
+        if public_url:
+            public_url = _url("BOKEH_PUBLIC_URL", public_url)
+            if len(servers) != 1:
+                raise SettingsError(
+                    "BOKEH_PUBLIC_URL is the address of one Bokeh server: name that server in BOKEH_SERVERS"
+                )
+        delivery = str(read("BOKEH_DELIVERY")).strip().lower()
+        if delivery != "direct":
+            raise SettingsError(f"BOKEH_DELIVERY must be 'direct', not {delivery!r}")
+        processes = read("BOKEH_PROCESSES")
+        if str(processes).strip().lower() == "auto":
+            processes = os.cpu_count() or 1
+        return cls(
+            apps=Path(str(read("BOKEH_APPS"))),
+            servers=servers,
+            processes=_number("BOKEH_PROCESSES", processes, int, "a whole number of processes, or 'auto',"),
+            delivery=delivery,
+            public_url=public_url,
+            pull_timeout=_number("BOKEH_PULL_TIMEOUT", read("BOKEH_PULL_TIMEOUT"), float, "seconds"),
+            pull_threads=_number("BOKEH_PULL_THREADS", read("BOKEH_PULL_THREADS"), int, "a whole number"),
+            session_lifetime=_number(
+                "BOKEH_SESSION_LIFETIME", read("BOKEH_SESSION_LIFETIME"), float, "seconds"
+            ),
+            max_message=_number(
+                "BOKEH_MAX_MESSAGE", read("BOKEH_MAX_MESSAGE"), int, "a whole number of bytes"
+            ),
+            secret_key=_secret_key(config.get("SECRET_KEY")),
+        )
+
+
+def warn_unknown(config: Mapping[str, Any]) -> None:
+    """Warn about every ``BOKEH_…`` key that means nothing, with the nearest one that does."""
+    for key in config:
+        if key.startswith("BOKEH_") and key not in DEFAULTS:
+            near = difflib.get_close_matches(key, DEFAULTS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            log.warning("There is no setting %s%s", key, hint)
+
+
+def _number(key: str, value: Any, kind: Callable[[Any], Number], unit: str) -> Number:
+    try:
+        number = kind(str(value))
+    except ValueError:
+        number = kind(0)
+    if not 0 < number < float("inf"):
+        raise SettingsError(f"{key} must be {unit} above 0, not {value!r}")
+    return number
+
+
+def _url(key: str, value: str) -> str:
+    """Return the URL without a slash at its end."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise SettingsError(f"{key} must be a URL such as http://localhost:5006, not {value!r}")
+    return value.rstrip("/")
+
+
+def _secret_key(value: Any) -> bytes:
+    if not value:
+        return secrets.token_bytes(32)
+    key = value if isinstance(value, bytes) else str(value).encode()
+    if len(key) < 32:
+        raise SettingsError(f"SECRET_KEY must have at least 32 bytes, not {len(key)}")
+    return key
