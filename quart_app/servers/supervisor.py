@@ -78,7 +78,7 @@ class Supervisor:
         with theirs:
             self._process = process = await asyncio.create_subprocess_exec(
                 *self._command,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=self._environment,

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import Site, Stock, wait_until
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run"),
+]
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"there is no Chromium at {CHROMIUM}")
+MODEL = """([name, path]) => path.split('.').reduce((value, key) => value && value[key],
+    Bokeh.documents.at(-1)?.get_model_by_name(name))"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
+    yield page
+    context.close()
+
+
+def open_plot(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_function("window.Bokeh?.documents?.at(-1)?.is_idle")
+    page.locator(".bk-Canvas, .bk-DataTable").first.wait_for()
+
+
+def read(page: Page, name: str, path: str) -> object:
+    return page.evaluate(MODEL, [name, path])
+
+
+def screenshot(page: Page, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def curve(page: Page) -> list[float]:
+    return page.evaluate("""() => Array.from(
+        Bokeh.documents.at(-1).get_model_by_name('plot').renderers[0].data_source.get_array('y'))""")
+
+
+def answers(page: Page) -> None:
+    """Move the slider and type a title: the data and the plot follow, through Python."""
+    before = curve(page)
+    slider = page.locator(".noUi-handle").first
+    slider.focus()
+    slider.press("ArrowRight")
+    wait_until(lambda: curve(page) != before, "the slider changes the data")
+    assert curve(page)[0] == pytest.approx(read(page, "offset", "value"))
+    page.locator("input[type=text]").first.fill("a new title")
+    page.keyboard.press("Enter")
+    wait_until(lambda: read(page, "plot", "title.text") == "a new title", "the title changes")
+
+
+@pytest.mark.parametrize("name", ["sliders", "penguins", "stream", "lissajous"])
+def test_each_page_draws_its_plot_without_an_error(site, page, name):
+    open_plot(page, f"{site.url}/{name}")
+    if name == "stream":
+        wait_until(
+            lambda: (
+                page.evaluate(
+                    "Bokeh.documents.at(-1).get_model_by_name('plot').renderers[0].data_source.get_length()"
+                )
+                > 5
+            ),
+            "points arrive",
+        )
+    screenshot(page, name)
+    assert page.locator(".bokeh-embed > script").count() == 0
+    assert not page.errors
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_page_answers_whatever_the_machine_is_called(site, page, host):
+    open_plot(page, f"http://{host}:{site.port}/sliders")
+    answers(page)
+    screenshot(page, f"sliders-answered-{host}")
+    assert not page.errors
+
+
+def test_two_tabs_do_not_disturb_each_other(site, page):
+    other = page.context.new_page()
+    open_plot(page, f"{site.url}/sliders")
+    open_plot(other, f"{site.url}/sliders")
+    before = curve(other)
+    answers(page)
+    assert curve(other) == before
+    assert read(other, "plot", "title.text") == "my sine wave"
+
+
+def test_the_article_to_the_letter_with_a_stock_server(page):
+    with Site(BOKEH_SERVERS="http://localhost:1") as probe:
+        port = probe.port
+    origin = f"--allow-websocket-origin=127.0.0.1:{port}"
+    with Stock("bokeh_apps/sliders.py", origin) as stock:
+        with Site(port=port, BOKEH_SERVERS=stock.url, BOKEH_DELIVERY="direct") as site:
+            open_plot(page, f"{site.url}/sliders")
+            answers(page)
+
+
+def test_the_site_ends_at_once_with_a_page_open(page):
+    with Site() as site:
+        open_plot(page, f"{site.url}/sliders")
+        family = site.family()
+        site.popen.terminate()
+        wait_until(lambda: not any(process.is_running() for process in family), "all are gone", seconds=5)
+
+
+def test_a_plot_that_never_comes_is_told_in_the_page(page):
+    with Site() as site:
+        page.route("**/autoload.js*", lambda route: route.abort())
+        page.goto(f"{site.url}/sliders")
+        text = page.evaluate("getComputedStyle(document.querySelector('.bokeh-embed'), '::before').content")
+        assert "on its way" in text

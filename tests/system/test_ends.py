@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import signal
+
+import psutil
+import pytest
+from harness import Site, wait_until
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("who", ["main", "worker"])
+def test_no_server_is_left_however_the_site_ends(sign, who):
+    with Site() as site:
+        family = site.family()
+        assert site.servers()
+        target = site.popen.pid if who == "main" else site.worker().pid
+        if who == "worker" and sign is signal.SIGINT:
+            pytest.skip("Hypercorn's workers ignore SIGINT")
+        psutil.Process(target).send_signal(sign)
+        wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all processes are gone", seconds=5)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+import time
+from contextlib import closing
+from socket import create_server
+from threading import Event, Thread
+
+import httpx
+import pytest
+from harness import ROOT, Site, Stock, wait_until
+
+APPS = ("sliders", "penguins", "stream", "lissajous")
+
+
+def test_the_gallery_lists_every_application_with_its_title(site):
+    page = site.get("/").text
+    for name in APPS:
+        assert f'href="{name}"' in page
+    assert "Penguins of the Palmer Archipelago" in page
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_each_application_has_a_page_with_the_script_of_a_new_session(site, name):
+    one, two = site.get(f"/{name}"), site.get(f"/{name}")
+    assert one.status_code == 200
+    assert one.headers["cache-control"] == "no-store"
+    ids = [re.search(r'"Bokeh-Session-Id", "([^"]+)"', page.text)[1] for page in (one, two)]
+    assert ids[0] != ids[1]
+
+
+def test_an_unknown_application_is_a_404_as_page_and_as_json(site):
+    assert site.get("/nothing").status_code == 404
+    assert "There is no such application" in site.get("/nothing").text
+    answer = site.get("/nothing", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (404, "There is no such application")
+
+
+def test_a_page_under_a_name_whose_websocket_would_be_refused_says_so(site):
+    answer = site.get("/sliders", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+    assert "evil.example" in answer.text
+
+
+def test_self_made_sessions_get_nothing_from_our_server(site):
+    url = re.search(r'"(http://[^"?]+)/autoload.js', site.get("/sliders").text)[1]
+    for headers in ({}, {"Bokeh-Session-Id": "mine"}):
+        answer = httpx.get(f"{url}/autoload.js?bokeh-autoload-element=x", headers=headers)
+        assert answer.status_code == 403
+
+
+def test_300_views_leave_no_descriptor_behind_while_the_site_stays_alive():
+    with Site() as site:
+        assert site.get("/sliders").status_code == 200
+        worker = site.worker()
+
+        async def views() -> list[float]:
+            async with httpx.AsyncClient(base_url=site.url, timeout=60) as client:
+                for _ in range(2):
+                    await asyncio.gather(*(client.get("/sliders") for _ in range(16)))
+                before = worker.num_fds()
+                gate = asyncio.Semaphore(16)
+                statuses, waits, done = [], [], asyncio.Event()
+
+                async def view() -> None:
+                    async with gate:
+                        statuses.append((await client.get("/sliders")).status_code)
+
+                async def watch() -> None:
+                    while not done.is_set():
+                        start = time.perf_counter()
+                        assert (await client.get("/healthz")).status_code == 200
+                        waits.append(time.perf_counter() - start)
+                        await asyncio.sleep(0.1)
+
+                watching = asyncio.create_task(watch())
+                await asyncio.gather(*(view() for _ in range(300)))
+                done.set()
+                await watching
+                assert statuses == [200] * 300
+                assert abs(worker.num_fds() - before) <= 5
+                return waits
+
+        waits = asyncio.run(views())
+        print(f"healthz during 300 views: median {statistics.median(waits) * 1000:.1f} ms")
+
+
+def write_applications(folder) -> None:
+    (folder / "good.py").write_text((ROOT / "bokeh_apps" / "sliders.py").read_text())
+    (folder / "raises.py").write_text("raise RuntimeError('the reason')")
+    (folder / "empty.py").write_text("")
+    (folder / "unparsable.py").write_text("x = (")
+    (folder / "slow.py").write_text("import time\ntime.sleep(8)\n")
+    (folder / "hooked").mkdir()
+    (folder / "hooked" / "main.py").write_text("")
+    (folder / "hooked" / "app_hooks.py").write_text("raise RuntimeError('the hook')")
+
+
+def test_broken_applications_have_error_pages_and_the_others_run(tmp_path):
+    write_applications(tmp_path)
+    with Site(BOKEH_APPS=str(tmp_path), BOKEH_PULL_TIMEOUT="3") as site:
+        assert site.get("/good").status_code == 200
+        for name in ("raises", "empty", "unparsable", "hooked"):
+            answer = site.get(f"/{name}")
+            assert answer.status_code == 500
+            assert "Traceback" not in answer.text
+            assert "The application failed" in answer.text
+            assert re.search(r"Error (\w{8})", answer.text)[1] in site.output()
+        assert "the reason" in site.output()
+        gallery = site.get("/").text
+        assert gallery.count("cannot run") == 2
+        assert site.get("/slow").status_code == 504
+        wait_until(lambda: site.get("/good").status_code == 200, "the next page works")
+
+
+def test_a_server_that_died_is_a_503_and_is_started_again():
+    with Site() as site:
+        [server] = site.servers()
+        server.kill()
+        answer = wait_until(
+            lambda: (a := site.get("/sliders")).status_code == 503 and a, "the site noticed", seconds=2
+        )
+        assert int(answer.headers["retry-after"]) > 0
+        wait_until(lambda: site.get("/sliders").status_code == 200, "a new server runs")
+        assert site.get("/readyz").status_code == 200
+
+
+def test_a_stock_server_is_used_where_it_is_named():
+    with Stock("bokeh_apps/sliders.py") as stock:
+        with Site(BOKEH_SERVERS=stock.url, BOKEH_DELIVERY="direct") as site:
+            assert not site.servers()
+            assert f'"{stock.url}/sliders/autoload.js' in site.get("/sliders").text
+            assert site.get("/penguins").status_code == 404
+            stock.popen.terminate()
+            stock.popen.wait(10)
+            assert site.get("/sliders").status_code == 503
+            assert site.get("/readyz").status_code == 503
+
+
+def test_a_server_that_is_silent_is_a_504_and_gives_its_thread_back():
+    stop = Event()
+    with closing(create_server(("127.0.0.1", 0))) as listener:
+        held = []
+
+        def hold() -> None:
+            while not stop.is_set():
+                held.append(listener.accept()[0])
+
+        Thread(target=hold, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with Site(BOKEH_SERVERS=url, BOKEH_PULL_TIMEOUT="1", BOKEH_PULL_THREADS="1") as site:
+            for _ in range(3):
+                assert site.get("/sliders").status_code == 504
+        stop.set()
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"BOKEH_APPS": "nowhere"}, "BOKEH_APPS: there is no folder 'nowhere'"),
+        ({"BOKEH_PROCESSES": "many"}, "BOKEH_PROCESSES must be"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_one_line(settings, text):
+    site = Site(**settings)
+    try:
+        assert site.popen.wait(30) != 0
+        assert text in site.output()
+        assert "Traceback" not in site.output()
+    finally:
+        site.close()
