@@ -144,7 +144,10 @@ class BokehEmbed:
                 self.applications = discover(self.settings.apps) if needed else {}
                 self.fleet = await stack.enter_async_context(Fleet(self.settings, self.applications))
             except (SettingsError, StartFailed) as error:
-                # One line instead of a traceback; SystemExit is what ends a web server's worker with it.
+                # One line instead of a traceback; SystemExit is what ends a web server's worker with it,
+                # and asyncio reports it once more unless somebody looks at the task's exception.
+                if (task := asyncio.current_task()) is not None:
+                    task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 raise SystemExit(f"quart-bokeh: {error}") from None
             self._executor = ThreadPoolExecutor(self.settings.pull_threads, "bokeh-pull")
             stack.callback(self._executor.shutdown, wait=False, cancel_futures=True)

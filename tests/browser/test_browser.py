@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from harness import Site, Stock, wait_until
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -122,7 +123,7 @@ def test_the_site_ends_at_once_with_a_page_open(page):
         open_plot(page, f"{site.url}/sliders")
         family = site.family()
         site.popen.terminate()
-        wait_until(lambda: not any(process.is_running() for process in family), "all are gone", seconds=5)
+        wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all are gone", seconds=5)
 
 
 def test_a_plot_that_never_comes_is_told_in_the_page(page):
