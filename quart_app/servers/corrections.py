@@ -7,6 +7,7 @@ import logging
 from bokeh.application import Application
 from bokeh.command import util
 from bokeh.command.subcommands import serve
+from bokeh.document import Document
 
 log = logging.getLogger(__name__)
 
@@ -36,3 +37,20 @@ def leave_out_broken_applications() -> dict[str, str]:
 
     serve.build_single_handler_applications = build
     return broken
+
+
+def survive_sys_exit() -> None:
+    """Let ``sys.exit()`` in an application end its run, not the server.
+
+    Bokeh (all versions up to 3.10) catches Exception only, so that one visit to such an application ends
+    the sessions of all. What it has added to its document until then is shown.
+    """
+    initialize_document = Application.initialize_document
+
+    def survive(self: Application, doc: Document) -> None:
+        try:
+            initialize_document(self, doc)
+        except SystemExit as error:
+            log.error("The application called sys.exit(%r)", error.code)
+
+    Application.initialize_document = survive  # type: ignore[method-assign]

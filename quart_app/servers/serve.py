@@ -39,6 +39,7 @@ class Serve(BokehServe):
     def invoke(self, args: argparse.Namespace) -> None:
         self._lifeline = hold_lifeline() if args.supervised else None
         self._broken = corrections.leave_out_broken_applications() if args.supervised else {}
+        corrections.survive_sys_exit()
         super().invoke(args)
 
     def customize_server(self, server: Server) -> Server:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run"),
+    f"--host-resolver-rules=MAP {socket.gethostname()} 127.0.0.1",
 ]
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"there is no Chromium at {CHROMIUM}")
 MODEL = """([name, path]) => path.split('.').reduce((value, key) => value && value[key],
@@ -90,7 +93,7 @@ def test_each_page_draws_its_plot_without_an_error(site, page, name):
     assert not page.errors
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", socket.gethostname()])
 def test_the_page_answers_whatever_the_machine_is_called(site, page, host):
     open_plot(page, f"http://{host}:{site.port}/sliders")
     answers(page)
@@ -118,11 +121,12 @@ def test_the_article_to_the_letter_with_a_stock_server(page):
             answers(page)
 
 
-def test_the_site_ends_at_once_with_a_page_open(page):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_site_ends_at_once_with_a_page_open(page, sign):
     with Site() as site:
         open_plot(page, f"{site.url}/sliders")
         family = site.family()
-        site.popen.terminate()
+        site.popen.send_signal(sign)
         wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all are gone", seconds=5)
 
 
@@ -132,3 +136,14 @@ def test_a_plot_that_never_comes_is_told_in_the_page(page):
         page.goto(f"{site.url}/sliders")
         text = page.evaluate("getComputedStyle(document.querySelector('.bokeh-embed'), '::before').content")
         assert "on its way" in text
+
+
+def test_the_gallery_leads_to_a_plot_and_an_unknown_page_back_to_the_gallery(site, page):
+    page.goto(site.url)
+    screenshot(page, "gallery")
+    page.get_by_role("link", name="Sliders").click()
+    page.locator(".bk-Canvas").first.wait_for()
+    page.goto(f"{site.url}/nothing")
+    screenshot(page, "unknown")
+    page.get_by_role("link", name="All applications").click()
+    page.get_by_role("heading", name="Bokeh applications").wait_for()

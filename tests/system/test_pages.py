@@ -90,6 +90,7 @@ def test_300_views_leave_no_descriptor_behind_while_the_site_stays_alive():
 def write_applications(folder) -> None:
     (folder / "good.py").write_text((ROOT / "bokeh_apps" / "sliders.py").read_text())
     (folder / "raises.py").write_text("raise RuntimeError('the reason')")
+    (folder / "exits.py").write_text("import sys\nsys.exit('enough')")
     (folder / "empty.py").write_text("")
     (folder / "unparsable.py").write_text("x = (")
     (folder / "slow.py").write_text("import time\ntime.sleep(8)\n")
@@ -102,13 +103,14 @@ def test_broken_applications_have_error_pages_and_the_others_run(tmp_path):
     write_applications(tmp_path)
     with Site(BOKEH_APPS=str(tmp_path), BOKEH_PULL_TIMEOUT="3") as site:
         assert site.get("/good").status_code == 200
-        for name in ("raises", "empty", "unparsable", "hooked"):
+        for name in ("raises", "exits", "empty", "unparsable", "hooked"):
             answer = site.get(f"/{name}")
             assert answer.status_code == 500
             assert "Traceback" not in answer.text
             assert "The application failed" in answer.text
             assert re.search(r"Error (\w{8})", answer.text)[1] in site.output()
         assert "the reason" in site.output()
+        assert "enough" in site.output()
         gallery = site.get("/").text
         assert gallery.count("cannot run") == 2
         assert site.get("/slow").status_code == 504
