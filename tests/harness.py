@@ -117,6 +117,11 @@ class Site(Process):
         return server.parent()
 
 
+def customized_site() -> Site:
+    """Return a site that is not ours, with the extension and the example applications."""
+    return Site(cwd=ROOT / "tests" / "sites", app="customized:app", BOKEH_APPS=str(ROOT / "bokeh_apps"))
+
+
 class Stock(Process):
     """Bokeh's own ``bokeh serve``."""
 

@@ -87,14 +87,15 @@ async def _pull(
         await connection.receive()  # the ACK that says the application has run
         reply = await connection.ask(connection.protocol.create("PULL-DOC-REQ"))
         is_empty = not reply.content["doc"]["roots"]
-        if customize is not None:
-            document = Document()
-            cast(pull_doc_reply, reply).push_to_document(document)
-            changes = _collect_changes(document, connection.protocol)
-            customize(document)
+    if customize is not None:
+        document = Document()
+        cast(pull_doc_reply, reply).push_to_document(document)
+        changes = _collect_changes(document, connection.protocol)
+        customize(document)
+        with _failures_of(application):
             for change in changes:
                 await connection.ask(change)
-            is_empty = not document.roots
+        is_empty = not document.roots
     if is_empty:
         # A script that raises leaves no roots, and a client gets no other sign of it.
         raise ApplicationFailed(application, "it raised an error or added nothing to its document")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import ROOT, Site, Stock, wait_until
+from harness import Site, Stock, customized_site, wait_until
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
@@ -149,28 +149,8 @@ def test_the_gallery_leads_to_a_plot_and_an_unknown_page_back_to_the_gallery(sit
     page.get_by_role("heading", name="Bokeh applications").wait_for()
 
 
-CUSTOMIZED = """
-from quart import Quart, render_template_string
-from quart_app import BokehEmbed
-
-app = Quart(__name__)
-app.config.from_prefixed_env()
-embed = BokehEmbed(app)
-
-def change(document):
-    document.select_one({"name": "offset"}).value = 3
-    document.select_one({"name": "plot"}).title.text = "changed by the route"
-
-@app.get("/")
-async def page():
-    script = await embed.script("sliders", customize=change)
-    return await render_template_string("<body>{{ script|safe }}</body>", script=script)
-"""
-
-
-def test_what_a_route_changes_is_what_the_browser_shows(page, tmp_path):
-    (tmp_path / "mysite.py").write_text(CUSTOMIZED)
-    with Site(cwd=tmp_path, app="mysite:app", BOKEH_APPS=str(ROOT / "bokeh_apps")) as site:
+def test_what_a_route_changes_is_what_the_browser_shows(page):
+    with customized_site() as site:
         open_plot(page, site.url)
         assert read(page, "plot", "title.text") == "changed by the route"
         assert read(page, "offset", "value") == 3
