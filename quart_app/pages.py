@@ -86,7 +86,7 @@ async def error_page(error: HTTPException) -> Response:
         page = await render_template("error.html", error=error, description=description, error_id=error_id)
         response = await make_response(page)
     response.status_code = error.code or 500
-    for name, value in error.get_headers(request.environ if hasattr(request, "environ") else None):
+    for name, value in error.get_headers():
         if name.lower() != "content-type":
             response.headers[name] = value
     response.headers["Cache-Control"] = "no-store"

@@ -87,9 +87,9 @@ class BokehEmbed:
         """
         if self._executor is None:
             raise RuntimeError("BokehEmbed works while its application is served (in tests: app.test_app())")
-        self._check(name)
         deadline = monotonic() + self.settings.pull_timeout
         try:
+            self._check(name)
             async with asyncio.timeout(self.settings.pull_timeout):
                 server, session_id = await self._pull_from_any(
                     name, deadline=deadline, arguments=arguments or {}, customize=customize
@@ -104,13 +104,12 @@ class BokehEmbed:
 
     def _check(self, name: str) -> None:
         """Raise what can be known before a server is asked."""
-        app = self.applications.get(name)
-        if app is None and not self.settings.servers:
-            raise UnknownApplication(name)
-        if app is not None and app.error and not self.settings.servers:
-            failed = ApplicationFailed(name, app.error)
-            log.error("[%s] %s: %s", failed.id, name, app.error)
-            raise failed
+        if not self.settings.servers:  # others may serve what our folder does not have
+            app = self.applications.get(name)
+            if app is None:
+                raise UnknownApplication(name)
+            if app.error:
+                raise ApplicationFailed(name, app.error)
         if has_request_context() and not self.fleet.accepts_pages_of(request.host):
             raise OriginNotAllowed(request.host)
 
