@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -130,12 +131,17 @@ def test_the_site_ends_at_once_with_a_page_open(page, sign):
         wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all are gone", seconds=5)
 
 
-def test_a_plot_that_never_comes_is_told_in_the_page(page):
-    with Site() as site:
-        page.route("**/autoload.js*", lambda route: route.abort())
-        page.goto(f"{site.url}/sliders")
-        text = page.evaluate("getComputedStyle(document.querySelector('.bokeh-embed'), '::before').content")
-        assert "on its way" in text
+def test_a_plot_that_never_comes_is_told_in_the_page(site, page):
+    page.route(re.compile(r"/autoload\.js"), lambda route: route.abort())
+    page.goto(f"{site.url}/sliders")
+    style = "getComputedStyle(document.querySelector('.bokeh-embed'), '{0}').{1}"
+    assert "on its way" in page.evaluate(style.format("::before", "content"))
+    wait_until(
+        lambda: page.evaluate(style.format("::after", "visibility")) == "visible", "it says that it is late"
+    )
+    assert "should be here by now" in page.evaluate(style.format("::after", "content"))
+    screenshot(page, "late")
+    assert page.errors  # the request was refused
 
 
 def test_the_gallery_leads_to_a_plot_and_an_unknown_page_back_to_the_gallery(site, page):
