@@ -24,6 +24,13 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_PUBLIC_URL": "",
     "BOKEH_PULL_TIMEOUT": 10,
     "BOKEH_PULL_THREADS": 8,
+    "BOKEH_MAX_WAITING": 200,
+    "BOKEH_MAX_WAITING_PER_VISITOR": 50,
+    "BOKEH_MAX_WAITING_PER_ADDRESS": 100,
+    "BOKEH_WARM": "",
+    "BOKEH_STREAM": True,
+    "BOKEH_FORWARD_HEADERS": "",
+    "BOKEH_FORWARD_COOKIES": "",
     "BOKEH_SESSION_LIFETIME": 60,
     "BOKEH_MAX_MESSAGE": 20 * 1024 * 1024,
 }
@@ -54,6 +61,20 @@ class Settings:
     """Seconds until a page gives up waiting for its session."""
     pull_threads: int
     """How many sessions are pulled at the same time; further pages wait for their turn."""
+    max_waiting: int
+    """How many pages may wait for their sessions; further ones get 503."""
+    max_waiting_per_visitor: int
+    """How many pages of one visitor may wait for their sessions; further ones get 429."""
+    max_waiting_per_address: int
+    """How many pages of one address may wait for their sessions; further ones get 429."""
+    warm: Mapping[str, int]
+    """How many sessions of which application are kept ready."""
+    stream: bool
+    """Whether a page begins while its session is still being made."""
+    forward_headers: tuple[str, ...]
+    """Names of the request headers that the application sees."""
+    forward_cookies: tuple[str, ...]
+    """Names of the cookies that the application sees."""
     session_lifetime: float
     """Seconds that a session waits for its browser."""
     max_message: int
@@ -73,9 +94,10 @@ class Settings:
             value = config.get(key)
             return DEFAULTS[key] if value is None else value
 
-        servers = tuple(
-            _url("BOKEH_SERVERS", url.strip()) for url in str(read("BOKEH_SERVERS")).split(",") if url.strip()
-        )
+        def pages(key: str) -> int:
+            return _number(key, read(key), int, "a whole number of pages")
+
+        servers = tuple(_url("BOKEH_SERVERS", url) for url in _words(read("BOKEH_SERVERS")))
         public_url = str(read("BOKEH_PUBLIC_URL")).strip()
         if public_url:
             public_url = _url("BOKEH_PUBLIC_URL", public_url)
@@ -97,6 +119,13 @@ class Settings:
             public_url=public_url,
             pull_timeout=_number("BOKEH_PULL_TIMEOUT", read("BOKEH_PULL_TIMEOUT"), float, "seconds"),
             pull_threads=_number("BOKEH_PULL_THREADS", read("BOKEH_PULL_THREADS"), int, "a whole number"),
+            max_waiting=pages("BOKEH_MAX_WAITING"),
+            max_waiting_per_visitor=pages("BOKEH_MAX_WAITING_PER_VISITOR"),
+            max_waiting_per_address=pages("BOKEH_MAX_WAITING_PER_ADDRESS"),
+            warm=_warm(read("BOKEH_WARM")),
+            stream=_yes_or_no("BOKEH_STREAM", read("BOKEH_STREAM")),
+            forward_headers=_words(read("BOKEH_FORWARD_HEADERS")),
+            forward_cookies=_words(read("BOKEH_FORWARD_COOKIES")),
             session_lifetime=_number(
                 "BOKEH_SESSION_LIFETIME", read("BOKEH_SESSION_LIFETIME"), float, "seconds"
             ),
@@ -124,6 +153,30 @@ def _number(key: str, value: Any, kind: Callable[[Any], Number], unit: str) -> N
     if not 0 < number < float("inf"):
         raise SettingsError(f"{key} must be {unit} above 0, not {value!r}")
     return number
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Return the parts of ``one, two``, or of a list in Python."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(word for part in parts if (word := str(part).strip()))
+
+
+def _yes_or_no(key: str, value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off", ""):
+        raise SettingsError(f"{key} must be 1 or 0, not {value!r}")
+    return text in ("1", "true", "yes", "on")
+
+
+def _warm(value: Any) -> dict[str, int]:
+    """Read ``sliders:2,ohlc:1``."""
+    sizes = {}
+    for word in _words(value):
+        name, colon, size = word.rpartition(":")
+        if not colon or not name:
+            raise SettingsError(f"BOKEH_WARM must be like 'sliders:2,ohlc:1', not {value!r}")
+        sizes[name] = _number("BOKEH_WARM", size, int, "a whole number of sessions for each application")
+    return sizes
 
 
 def _url(key: str, value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 
 from werkzeug.exceptions import (
@@ -11,7 +12,13 @@ from werkzeug.exceptions import (
     InternalServerError,
     NotFound,
     ServiceUnavailable,
+    TooManyRequests,
 )
+
+
+def soon() -> int:
+    """Return seconds for Retry-After, scattered so that those who were refused do not come back together."""
+    return random.randint(2, 6)  # noqa: S311
 
 
 class EmbedError(HTTPException):
@@ -52,8 +59,37 @@ class NoServer(EmbedError, ServiceUnavailable):
 
     title = "The plots are not available just now"
 
-    def __init__(self, retry_after: int = 2) -> None:
-        super().__init__("No Bokeh server is ready. Try again in a moment.", retry_after=retry_after)
+    def __init__(self) -> None:
+        super().__init__("No Bokeh server is ready. Try again in a moment.", retry_after=soon())
+
+
+class TooManySessions(EmbedError, ServiceUnavailable):
+    """503 with Retry-After: every Bokeh server has BOKEH_MAX_SESSIONS live sessions."""
+
+    title = "All places are taken"
+
+    def __init__(self) -> None:
+        super().__init__("As many plots are open as this site can serve. Try again soon.", retry_after=soon())
+
+
+class TooManyWaiting(EmbedError, ServiceUnavailable):
+    """503 with Retry-After: BOKEH_MAX_WAITING pages wait for their sessions already."""
+
+    title = "Too many people are waiting"
+
+    def __init__(self) -> None:
+        super().__init__("Many pages are being opened at once. Try again in a moment.", retry_after=soon())
+
+
+class TooManyFromOne(EmbedError, TooManyRequests):
+    """429 with Retry-After: too many pages of one visitor, or of one address, wait for their sessions."""
+
+    title = "You are opening too many pages at once"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Some of your pages are still on their way. Try again when they are there.", retry_after=soon()
+        )
 
 
 class PullTimedOut(EmbedError, GatewayTimeout):

@@ -5,41 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
-from time import monotonic
+from typing import Any
 
 from markupsafe import Markup
 from quart import Quart, has_request_context, request
 
 from quart_app.catalogue import BokehApp, discover
-from quart_app.embed import script
-from quart_app.embed.errors import (
-    ApplicationFailed,
-    NoServer,
-    OriginNotAllowed,
-    PullTimedOut,
-    UnknownApplication,
-)
-from quart_app.embed.pull import Arguments, Customize, Unreachable, pull
+from quart_app.embed import script, shell
+from quart_app.embed.errors import ApplicationFailed, EmbedError, OriginNotAllowed
+from quart_app.embed.limits import Place
+from quart_app.embed.pull import Arguments, Customize, Passed
+from quart_app.embed.puller import Puller, logged
+from quart_app.embed.session import PulledSession
 from quart_app.servers.fleet import Fleet
-from quart_app.servers.server import Server
 from quart_app.servers.supervisor import StartFailed
 from quart_app.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class PulledSession:
-    """A session that waits on its server for the browser of one page."""
-
-    id: str
-    """Bokeh's session id. Whoever knows it has the session: it belongs in one page and in no log."""
-    script: Markup
-    """What the page's template shows at ``{{ script|indent(4)|safe }}``."""
+AT_ONCE = 0.003
+"""Seconds that a page waits before it begins without its script: by then a warm session is there, and a
+server that is down has said so, while the page can still have its status."""
 
 
 class BokehEmbed:
@@ -51,11 +39,14 @@ class BokehEmbed:
 
     settings: Settings
     fleet: Fleet
+    puller: Puller
 
     def __init__(self, app: Quart | None = None) -> None:
         self.applications: dict[str, BokehApp] = {}
         """The applications of the folder BOKEH_APPS, by name."""
-        self._executor: ThreadPoolExecutor | None = None
+        self._is_serving = False
+        self._proven: set[tuple[str, str | None]] = set()
+        """Applications and endpoints that had a session last time: such a page may begin without one."""
         if app is not None:
             self.init_app(app)
 
@@ -65,89 +56,131 @@ class BokehEmbed:
         app.while_serving(partial(self._serving, app))
 
     async def script(
-        self, name: str, *, arguments: Arguments | None = None, customize: Customize | None = None
+        self,
+        name: str,
+        *,
+        arguments: Arguments | None = None,
+        user: Any = None,
+        customize: Customize | None = None,
     ) -> Markup:
         """Make a session of the application for one page, and return the text that embeds it.
 
-        As ``pull``, of which this is the ``script``.
+        As ``pull``, of which this is the ``script``. With BOKEH_STREAM a page that has worked before begins
+        at once: this then returns a placeholder, and the response waits for the script where it stands. If
+        there is none after all, the page says so at that place.
         """
-        return (await self.pull(name, arguments=arguments, customize=customize)).script
+        place = self._admit(name)
+        pulling = self._pull(name, arguments, user, customize, place)
+        if not (self.settings.stream and page_key(name) in self._proven and is_page_wanted()):
+            return (await pulling).script
+
+        async def pulled_script() -> Markup:
+            return (await pulling).script
+
+        task = asyncio.create_task(pulled_script())
+        task.add_done_callback(lambda _: place.release())  # also if it never ran
+        await asyncio.wait([task], timeout=AT_ONCE)
+        if task.done():
+            return task.result()
+        return shell.promise(task, partial(self._explain, name))
 
     async def pull(
-        self, name: str, *, arguments: Arguments | None = None, customize: Customize | None = None
+        self,
+        name: str,
+        *,
+        arguments: Arguments | None = None,
+        user: Any = None,
+        customize: Customize | None = None,
     ) -> PulledSession:
         """Make a session of the application for one page.
 
         arguments: names with their values, for the application's ``session_context.request.arguments``.
+        user: who asks, for its ``session_context.token_payload["user"]``: anything that JSON can carry.
         customize: called with the session's document, in a thread: it may change, add and remove models,
             and its changes are on the server when this returns. Python callbacks attached there are not.
+
+        The request's headers of BOKEH_FORWARD_HEADERS and cookies of BOKEH_FORWARD_COOKIES are in the
+        application's ``session_context.request``. All this is in the signed token that makes the session,
+        and not in the page.
 
         Raises one of ``quart_app.embed.errors``, each an HTTP error that Quart answers with its status,
         or what ``customize`` raises. Never takes longer than BOKEH_PULL_TIMEOUT seconds.
         """
-        if self._executor is None:
+        return await self._pull(name, arguments, user, customize, self._admit(name))
+
+    def _admit(self, name: str) -> Place:
+        """Let this page wait for its session, or raise what can be known before a server is asked."""
+        if not self._is_serving:
             raise RuntimeError("BokehEmbed works while its application is served (in tests: app.test_app())")
-        deadline = monotonic() + self.settings.pull_timeout
+        visitor = address = None
+        if has_request_context():
+            if not self.fleet.accepts_pages_of(request.host):
+                raise OriginNotAllowed(request.host)
+            visitor, address = request.cookies.get("quart_bokeh_visitor"), request.remote_addr
+        return self.puller.admit(name, visitor=visitor, address=address)
+
+    async def _pull(
+        self, name: str, arguments: Arguments | None, user: Any, customize: Customize | None, place: Place
+    ) -> PulledSession:
+        key = page_key(name)
         try:
-            self._check(name)
-            async with asyncio.timeout(self.settings.pull_timeout):
-                server, session_id = await self._pull_from_any(
-                    name, deadline=deadline, arguments=arguments or {}, customize=customize
-                )
-        except TimeoutError:
-            log.warning("%s was not ready within %g s", name, self.settings.pull_timeout)
-            raise PullTimedOut(name, self.settings.pull_timeout) from None
-        except ApplicationFailed as failed:
-            log.error("[%s] %s: %s", failed.id, name, failed.reason)
+            session = await self.puller.pull(name, self._passed(arguments or {}, user), customize, place)
+        except Exception:
+            self._proven.discard(key)
             raise
-        return PulledSession(session_id, script.direct(session_id, server.browser_url(name)))
+        self._proven.add(key)
+        return session
 
-    def _check(self, name: str) -> None:
-        """Raise what can be known before a server is asked."""
-        if not self.settings.servers:  # others may serve what our folder does not have
-            app = self.applications.get(name)
-            if app is None:
-                raise UnknownApplication(name)
-            if app.error:
-                raise ApplicationFailed(name, app.error)
-        if has_request_context() and not self.fleet.accepts_pages_of(request.host):
-            raise OriginNotAllowed(request.host)
+    def _passed(self, arguments: Arguments, user: Any) -> Passed:
+        """Return what this page passes to its application."""
+        if not has_request_context():
+            return Passed(arguments, user=user)
+        settings = self.settings
+        return Passed(
+            arguments,
+            headers={
+                name: request.headers[name] for name in settings.forward_headers if name in request.headers
+            },
+            cookies={
+                name: request.cookies[name] for name in settings.forward_cookies if name in request.cookies
+            },
+            user=user,
+        )
 
-    async def _pull_from_any(
-        self, name: str, *, deadline: float, arguments: Arguments, customize: Customize | None
-    ) -> tuple[Server, str]:
-        """Pull from the server whose turn it is, or from the next one that can be reached."""
-        loop = asyncio.get_running_loop()
-        for server in self.fleet.place():
-            work = partial(
-                pull,
-                server,
-                name,
-                deadline=deadline,
-                max_message=self.settings.max_message,
-                arguments=arguments,
-                customize=customize,
-            )
-            try:
-                return server, await loop.run_in_executor(self._executor, work)
-            except Unreachable as error:
-                server.rest(str(error))
-        raise NoServer
+    def _explain(self, name: str, error: Exception) -> Markup:
+        """Return what stands in a page that has begun, in place of a script that could not be made."""
+        if not isinstance(error, EmbedError):
+            log.error("the page of %s failed", name, exc_info=error)
+            error = logged(name, ApplicationFailed(name, f"{error!r}, above"))
+        return script.failure(name, error)
 
     async def _serving(self, app: Quart) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
             try:
-                self.settings = Settings.from_config(app.config)
+                self.settings = settings = Settings.from_config(app.config)
                 # With servers of others the folder is a list of titles, and need not be there.
-                needed = not self.settings.servers or self.settings.apps.is_dir()
-                self.applications = discover(self.settings.apps) if needed else {}
-                self.fleet = await stack.enter_async_context(Fleet(self.settings, self.applications))
+                needed = not settings.servers or settings.apps.is_dir()
+                self.applications = discover(settings.apps) if needed else {}
+                self.fleet = await stack.enter_async_context(Fleet(settings, self.applications))
             except (SettingsError, StartFailed) as error:
                 # One line instead of a traceback; SystemExit is what ends a web server's worker with it,
                 # and asyncio reports it once more unless somebody looks at the task's exception.
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 raise SystemExit(f"quart-bokeh: {error}") from None
-            self._executor = ThreadPoolExecutor(self.settings.pull_threads, "bokeh-pull")
-            stack.callback(self._executor.shutdown, wait=False, cancel_futures=True)
+            self.puller = await stack.enter_async_context(Puller(settings, self.fleet, self.applications))
+            self._is_serving = True
             yield
+
+
+def page_key(name: str) -> tuple[str, str | None]:
+    """Return what tells one page with an application from another one with it."""
+    return name, request.endpoint if has_request_context() else None
+
+
+def is_page_wanted() -> bool:
+    """Whether this request asks for a page, and not for JSON, or only for its headers."""
+    if not has_request_context() or request.method != "GET":
+        return False
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
+    return best == "text/html"

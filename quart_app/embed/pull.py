@@ -1,31 +1,27 @@
 """One session pulled from a Bokeh server: opened, changed, and left behind for its browser.
 
 This is ``bokeh.client.pull_session`` in a form that a web site can call in a thread. Bokeh's own leaks
-four descriptors a call, waits for ever for a server that falls silent, and loses what is changed in the
-document (bokeh#13172). Here everything happens on a loop that lives as long as the call, every
-descriptor of that loop is closed with it, and one deadline holds from the first byte to the last.
+four descriptors a call, waits for ever for a server that falls silent, builds every model, and loses what
+is changed in the document (bokeh#13172).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import monotonic
+from dataclasses import dataclass, field
 from typing import Any, cast
 
-from bokeh.client.websocket import WebSocketClientConnectionWrapper
 from bokeh.document import Document
 from bokeh.document.events import DocumentChangedEvent, DocumentPatchedEvent
 from bokeh.protocol import Protocol
 from bokeh.protocol.exceptions import MessageError, ProtocolError, ValidationError
 from bokeh.protocol.message import Message
 from bokeh.protocol.messages.pull_doc_reply import pull_doc_reply
-from bokeh.protocol.receiver import Receiver
 from bokeh.util.token import generate_jwt_token, generate_session_id
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.ioloop import IOLoop
-from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from quart_app.embed.connection import Closed, Connection, MessageTooLarge, Received, Refused
 from quart_app.embed.errors import ApplicationFailed, UnknownApplication
 from quart_app.servers.server import Server
 
@@ -37,156 +33,215 @@ class Unreachable(Exception):
     """The server did not take the connection, or lost it; another one may do better."""
 
 
-def pull(
-    server: Server,
-    application: str,
-    *,
-    deadline: float,
-    max_message: int,
-    arguments: Arguments,
-    customize: Customize | None,
-) -> str:
-    """Open a new session of the application on the server, change its document, and return its id.
+class Full(Exception):
+    """The server takes no further session just now; another one may."""
 
-    Blocks, so call it in a thread. The session stays on the server and waits for its browser. What
-    ``customize`` changes in the document is on the server when this returns.
 
-    deadline: when to give up, as ``time.monotonic()`` counts, in seconds; raises TimeoutError then.
+@dataclass(frozen=True)
+class Passed:
+    """What a page passes to the application: in the token that creates its session, and nowhere else."""
+
+    arguments: Arguments = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    user: Any = None
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The token's payload, as Bokeh's server reads it."""
+        # As bytes, for that is what an application finds there when its page comes from the server itself.
+        arguments = {name: [value.encode() for value in values] for name, values in self.arguments.items()}
+        # Headers even if there are none: else the application would see those of the pull itself.
+        payload = {"quart_bokeh": "create", "arguments": arguments, "headers": dict(self.headers)}
+        if self.cookies:
+            payload["cookies"] = dict(self.cookies)
+        if self.user is not None:
+            payload["user"] = self.user
+        return payload
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root of a document: its id, and its name if it has one."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a page must know of a document: its roots, and the names of the model types in it."""
+
+    roots: tuple[Root, ...]
+    types: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A session that was made: its id, and the outline of its document."""
+
+    session_id: str
+    outline: Outline
+
+
+class Pull:
+    """Opens one new session of an application on a server. ``run`` blocks: call it in a thread.
+
+    deadline: when to give up, as ``time.monotonic()`` counts, in seconds.
     max_message: bytes of the largest message to take.
-    arguments: what the application finds in ``curdoc().session_context.request.arguments``.
-
-    Raises Unreachable, TimeoutError, UnknownApplication, ApplicationFailed, or what ``customize`` raises.
+    customize: may change the session's document; what it changes is on the server when ``run`` returns.
     """
-    remaining = deadline - monotonic()
-    if remaining <= 0:
-        raise TimeoutError
-    loop = IOLoop()
-    try:
-        session_id: str = loop.run_sync(
-            lambda: _pull(server, application, max_message, arguments, customize), timeout=remaining
-        )
-    finally:
-        loop.close(all_fds=True)
-    return session_id
+
+    def __init__(
+        self,
+        server: Server,
+        application: str,
+        *,
+        deadline: float,
+        max_message: int,
+        passed: Passed,
+        customize: Customize | None = None,
+    ) -> None:
+        self._server = server
+        self._application = application
+        self._passed = passed
+        self._protocol = Protocol()
+        self._customize = customize
+        self._max_message = max_message
+        self._connection = Connection(deadline=deadline, max_message=max_message)
+
+    def abandon(self) -> None:
+        """Let ``run`` end at once, whatever it waits for. From any thread."""
+        self._connection.abort()
+
+    def run(self) -> Pulled:
+        """Open the session, change its document, and leave it on the server, where it waits for its browser.
+
+        Raises Unreachable, Full, TimeoutError, UnknownApplication, ApplicationFailed, or what
+        ``customize`` raises.
+        """
+        try:
+            return self._run()
+        finally:
+            self._connection.close()
+
+    def _run(self) -> Pulled:
+        server, connection = self._server, self._connection
+        key, signed = server.secret_key, server.secret_key is not None
+        session_id = generate_session_id(key, signed)
+        token = generate_jwt_token(session_id, key, signed, extra_payload=self._passed.payload)
+        with self._failures():
+            connection.open(server.websocket_url(self._application), token)
+            outline = outline_of_ack(connection.receive())
+            if self._customize is None and outline is None:
+                outline = outline_of_json(self._ask_for_document().content_json)
+            elif self._customize is not None:
+                reply = self._ask_for_document().message(self._protocol)
+        if self._customize is not None:
+            document = Document()
+            cast(pull_doc_reply, reply).push_to_document(document)
+            changes = collect_changes(document, self._protocol)
+            self._customize(document)
+            with self._failures():
+                for change in changes:
+                    connection.ask(change)
+            outline = outline_of(document)
+        assert outline is not None  # noqa: S101
+        if not outline.roots:
+            # A script that raises leaves no roots, and a client of a stock server gets no other sign of it.
+            raise ApplicationFailed(self._application, "it raised an error or added nothing to its document")
+        return Pulled(session_id, outline)
+
+    def _ask_for_document(self) -> Received:
+        return self._connection.ask(self._protocol.create("PULL-DOC-REQ"))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Tell an application that failed from a server that did."""
+        try:
+            yield
+        except Refused as refused:
+            raise self._meaning(refused) from refused
+        except MessageTooLarge:
+            raise ApplicationFailed(
+                self._application,
+                f"a message of its document has more than the {self._max_message} bytes of BOKEH_MAX_MESSAGE",
+            ) from None
+        except Closed as closed:
+            if closed.code is None:
+                raise Unreachable("it closed the connection") from closed
+            if closed.code == 1009:
+                reason = "a change to its document has more bytes than the server takes in a message"
+                raise ApplicationFailed(self._application, reason) from closed
+            if closed.code in (1001, 1006, 1012):
+                raise Unreachable(f"it ended the connection: {closed}") from closed
+            raise ApplicationFailed(self._application, f"the server ended its session: {closed}") from closed
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise Unreachable(str(error)) from error
+        except (MessageError, ProtocolError, ValidationError, LookupError, TypeError, ValueError) as error:
+            raise Unreachable(f"it did not answer as a Bokeh server: {error!r}") from error
+
+    def _meaning(self, refused: Refused) -> Exception:
+        """Return the error that a refused handshake stands for."""
+        if refused.status == 404:
+            return UnknownApplication(self._application)
+        if refused.status == 500 and refused.headers.get("x-bokeh-error") == "application":
+            return ApplicationFailed(self._application, refused.body)
+        if refused.status == 503:
+            return Full(refused.body)
+        return Unreachable(f"it answered {refused}")
 
 
-async def _pull(
-    server: Server,
-    application: str,
-    max_message: int,
-    arguments: Arguments,
-    customize: Customize | None,
-) -> str:
-    key, signed = server.secret_key, server.secret_key is not None
-    session_id = generate_session_id(key, signed)
-    # As bytes, for that is what an application finds there when its page comes from the server itself.
-    asked = {name: [value.encode() for value in values] for name, values in arguments.items()}
-    token = generate_jwt_token(session_id, key, signed, extra_payload={"arguments": asked})
-    connection = await Connection.open(server.websocket_url(application), token, max_message)
-    with _failures_of(application):
-        await connection.receive()  # the ACK that says the application has run
-        reply = await connection.ask(connection.protocol.create("PULL-DOC-REQ"))
-        is_empty = not reply.content["doc"]["roots"]
-    if customize is not None:
-        document = Document()
-        cast(pull_doc_reply, reply).push_to_document(document)
-        changes = _collect_changes(document, connection.protocol)
-        customize(document)
-        with _failures_of(application):
-            for change in changes:
-                await connection.ask(change)
-        is_empty = not document.roots
-    if is_empty:
-        # A script that raises leaves no roots, and a client gets no other sign of it.
-        raise ApplicationFailed(application, "it raised an error or added nothing to its document")
-    connection.close()
-    return session_id
-
-
-def _collect_changes(document: Document, protocol: Protocol) -> list[Message[Any]]:
+def collect_changes(document: Document, protocol: Protocol) -> list[Message[Any]]:
     """Return a list that fills with the messages for whatever is changed in the document from now on."""
     changes: list[Message[Any]] = []
 
     def on_change(event: DocumentChangedEvent) -> None:
         if isinstance(event, DocumentPatchedEvent):
+            message = protocol.create("PATCH-DOC", [event])
             # Serialised at once: a later change may alter what this one refers to.
-            changes.append(protocol.create("PATCH-DOC", [event]))
+            _ = message.content_json
+            changes.append(message)
 
     document.on_change(on_change)
     return changes
 
 
-@contextmanager
-def _failures_of(application: str) -> Iterator[None]:
-    """Tell an application that failed from a connection that broke."""
-    try:
-        yield
-    except (MessageError, ProtocolError, ValidationError, LookupError, TypeError) as error:
-        raise Unreachable(f"it did not answer as a Bokeh server: {error!r}") from error
-    except ConnectionClosed as error:
-        if error.code is None:
-            raise Unreachable("it closed the connection") from error
-        raise ApplicationFailed(application, f"the server ended its session: {error}") from error
+def outline_of(document: Document) -> Outline:
+    """Return the outline of a document that is here."""
+    roots = tuple(Root(root.id, root.name) for root in document.roots)
+    return Outline(roots, frozenset(type(model).__qualified_model__ for model in document.models))
 
 
-class ConnectionClosed(Exception):
-    """The server closed the websocket. ``code`` is None if it did so without a word."""
+def outline_of_ack(received: Received) -> Outline | None:
+    """Return the outline that a server of ours puts into its first message; None: another server."""
+    outline = json.loads(received.content_json).get("quart_bokeh")
+    if outline is None:
+        return None
+    roots = tuple(Root(root["id"], root["name"]) for root in outline["roots"])
+    return Outline(roots, frozenset(outline["types"]))
 
-    def __init__(self, code: int | None, reason: str | None) -> None:
-        super().__init__(f"{code} {reason or ''}".rstrip())
-        self.code = code
 
+def outline_of_json(content: str) -> Outline:
+    """Read the outline from the JSON of a PULL-DOC-REPLY, building nothing of the document.
 
-class Connection:
-    """A websocket to a Bokeh server that speaks in whole messages."""
+    Numbers are dropped on the way by a function of ours: that saves their memory, and Python's other threads
+    get their turns in the middle of a large document (``json.loads`` alone holds them all up until its end).
+    """
+    types: set[str] = set()
 
-    def __init__(self, socket: WebSocketClientConnection) -> None:
-        self.protocol = Protocol()
-        self._socket = socket
-        self._receiver = Receiver(self.protocol)
-        self._sender = WebSocketClientConnectionWrapper(socket)
+    def note(value: dict[str, Any]) -> dict[str, Any]:
+        if value.get("type") == "object":
+            types.add(value["name"])
+            attributes = value.get("attributes", {})
+            return {"id": value.get("id"), "attributes": {"name": attributes.get("name")}}
+        return value
 
-    @classmethod
-    async def open(cls, url: str, token: str, max_message: int) -> Connection:
-        """Connect with a session's token. Raises Unreachable, or UnknownApplication for a 404."""
-        try:
-            socket = await websocket_connect(
-                HTTPRequest(url, connect_timeout=0, request_timeout=0),  # the caller's deadline holds
-                subprotocols=["bokeh", token],
-                max_message_size=max_message,
-            )
-        except HTTPClientError as error:
-            if error.code == 404:
-                raise UnknownApplication(url.split("/")[-2]) from error
-            raise Unreachable(f"it answered {error.code} {error.message}") from error
-        except (OSError, ValueError) as error:
-            raise Unreachable(str(error)) from error
-        # A message is three small frames: without this each waits for the other side's delayed ACK.
-        if socket.protocol is not None:
-            socket.protocol.set_nodelay(True)
-        return cls(socket)
+    def drop(_: str) -> None:
+        return None
 
-    async def receive(self) -> Message[Any]:
-        """Return the next whole message. Raises ConnectionClosed."""
-        while True:
-            fragment = await self._socket.read_message()
-            if fragment is None:
-                raise ConnectionClosed(self._socket.close_code, self._socket.close_reason)
-            message = await self._receiver.consume(fragment)
-            if message is not None:
-                return message
-
-    async def ask(self, request: Message[Any]) -> Message[Any]:
-        """Send a message and return the server's reply to it; what else arrives meanwhile is passed over."""
-        await request.send(self._sender)
-        while True:
-            message = await self.receive()
-            if message.header.get("reqid") != request.header["msgid"]:
-                continue
-            if message.msgtype == "ERROR":
-                raise ConnectionClosed(1011, str(message.content["text"]))
-            return message
-
-    def close(self) -> None:
-        """Say goodbye; what has been asked has been answered, so nothing is lost by not waiting."""
-        self._socket.close(1000)
+    document = json.loads(content, object_hook=note, parse_float=drop, parse_int=drop)["doc"]
+    roots = tuple(Root(root["id"], root["attributes"]["name"]) for root in document["roots"])
+    return Outline(roots, frozenset(types))

@@ -137,6 +137,9 @@ def test_a_stock_server_is_used_where_it_is_named():
             assert site.get("/penguins").status_code == 404
             stock.popen.terminate()
             stock.popen.wait(10)
+            # A page may have begun before the server's end is known; the next one has its status.
+            first = site.get("/sliders")
+            assert "not available just now" in first.text
             assert site.get("/sliders").status_code == 503
             assert site.get("/readyz").status_code == 503
 

@@ -1,0 +1,234 @@
+"""A blocking websocket to a Bokeh server, for one thread: whole messages, one deadline, nothing left behind.
+
+Bokeh's own client needs an event loop for every call, leaks four descriptors each time, and has no deadline.
+A pull is a few messages in a row, which is what a blocking socket is good at; wsproto does the protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+from bokeh.protocol import Protocol
+from bokeh.protocol.message import BufferHeader, Message
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import RemoteProtocolError
+
+CHUNK = 256 * 1024
+"""Bytes read at once."""
+QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Refused(Exception):
+    """The server answered the handshake with an HTTP status instead of a websocket."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
+        super().__init__(f"{status} {body}".strip())
+        self.status = status
+        self.headers = headers
+        self.body = body.strip()
+
+
+class Closed(Exception):
+    """The server closed the websocket. ``code`` is None if it did so without a word."""
+
+    def __init__(self, code: int | None = None, reason: str | None = None) -> None:
+        super().__init__(f"{code} {reason or ''}".rstrip() if code else "it closed the connection")
+        self.code = code
+
+
+class MessageTooLarge(Exception):
+    """A message has more bytes than the limit."""
+
+
+@dataclass
+class Received:
+    """A Bokeh message as it came, in its fragments: only what is needed of it is ever parsed."""
+
+    header_json: str
+    metadata_json: str
+    content_json: str
+    buffers: list[tuple[BufferHeader, bytes]] = field(default_factory=list)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        header = json.loads(self.header_json)
+        if not isinstance(header, dict) or "msgtype" not in header:
+            raise ValueError("not a Bokeh message")
+        return header
+
+    def message(self, protocol: Protocol) -> Message[Any]:
+        """Return it as Bokeh's own object."""
+        message = protocol.assemble(self.header_json, self.metadata_json, self.content_json)
+        for header, payload in self.buffers:
+            message.assemble_buffer(header, payload)
+        return message
+
+
+class Connection:
+    """A websocket to one session of a Bokeh server.
+
+    deadline: when every wait ends, as ``time.monotonic()`` counts, in seconds; TimeoutError is raised then.
+    max_message: bytes of the largest websocket message to take.
+
+    ``open`` raises OSError or Refused; then messages can be asked for. ``abort`` may come from any thread.
+    """
+
+    def __init__(self, *, deadline: float, max_message: int) -> None:
+        self._websocket = WSConnection(ConnectionType.CLIENT)
+        self._events: Iterator[Event] = iter(())
+        self._socket: socket.socket | None = None
+        self._deadline = deadline
+        self._max_message = max_message
+
+    def open(self, url: str, token: str) -> None:
+        """Connect to ``ws://…/ws`` or ``wss://…/ws`` with the token of a session."""
+        address = urlsplit(url)
+        secure = address.scheme == "wss"
+        port = address.port or (443 if secure else 80)
+        self._socket = socket.create_connection((address.hostname or "", port), timeout=self._remaining())
+        # A Bokeh message is three small frames: without this each waits for the other side's delayed ACK.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if secure:
+            context = ssl.create_default_context()
+            self._socket = context.wrap_socket(self._socket, server_hostname=address.hostname)
+        self._send(
+            self._websocket.send(
+                Request(host=address.netloc, target=address.path, subprotocols=["bokeh", token])
+            )
+        )
+        event = self._next_event()
+        if isinstance(event, RejectConnection):
+            self._raise_refusal(event)
+        if not isinstance(event, AcceptConnection):
+            raise Closed
+
+    def receive(self) -> Received:
+        """Return the next whole message."""
+        received = Received(self._text(), self._text(), self._text())
+        for _ in range(received.header.get("num_buffers", 0)):
+            header = json.loads(self._text())
+            received.buffers.append((header, self._bytes()))
+        return received
+
+    def ask(self, request: Message[Any]) -> Received:
+        """Send a message and return the server's reply to it; what else arrives meanwhile is passed over."""
+        self._send(b"".join(self._frames(request)))
+        while True:
+            received = self.receive()
+            header = received.header
+            if header.get("reqid") != request.header["msgid"]:
+                continue
+            if header["msgtype"] == "ERROR":
+                raise Closed(1011, str(json.loads(received.content_json)["text"]))
+            return received
+
+    def close(self) -> None:
+        """Say goodbye and close; what was asked has been answered, so nothing is lost by not waiting."""
+        if self._socket is not None:
+            with contextlib.suppress(Exception):
+                self._socket.settimeout(0)
+                self._socket.sendall(self._websocket.send(CloseConnection(code=1000)))
+            self._socket.close()
+
+    def abort(self) -> None:
+        """End whatever another thread is waiting for here; it meets Closed or OSError."""
+        self._deadline = 0.0
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _remaining(self) -> float:
+        remaining = self._deadline - monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        return remaining
+
+    def _send(self, data: bytes) -> None:
+        assert self._socket is not None  # noqa: S101
+        self._socket.settimeout(self._remaining())
+        self._socket.sendall(data)
+
+    def _frames(self, message: Message[Any]) -> Iterator[bytes]:
+        parts: list[str | bytes] = [message.header_json, message.metadata_json, message.content_json]
+        for buffer in message.buffers:
+            parts += [f'{{"id": "{buffer.id}"}}', buffer.to_bytes()]
+        for part in parts:
+            event = TextMessage(data=part) if isinstance(part, str) else BytesMessage(data=part)
+            yield self._websocket.send(event)
+
+    def _text(self) -> str:
+        fragment = self._fragment()
+        if not isinstance(fragment, str):
+            raise ValueError("not a Bokeh message: text was expected")
+        return fragment
+
+    def _bytes(self) -> bytes:
+        fragment = self._fragment()
+        if not isinstance(fragment, bytes):
+            raise ValueError("not a Bokeh message: bytes were expected")
+        return fragment
+
+    def _fragment(self) -> str | bytes:
+        """Return the next websocket message."""
+        parts: list[Any] = []
+        size = 0
+        while True:
+            event = self._next_event()
+            if isinstance(event, CloseConnection):
+                raise Closed(event.code, event.reason)
+            if isinstance(event, Ping):
+                self._send(self._websocket.send(event.response()))
+            elif isinstance(event, TextMessage | BytesMessage):
+                parts.append(event.data)
+                size += len(event.data)
+                if size > self._max_message:
+                    raise MessageTooLarge
+                if event.message_finished:
+                    return "".join(parts) if isinstance(event, TextMessage) else b"".join(parts)
+
+    def _next_event(self) -> Event:
+        assert self._socket is not None  # noqa: S101
+        while (event := next(self._events, None)) is None:
+            self._socket.settimeout(self._remaining())
+            data = self._socket.recv(CHUNK)
+            if (
+                QUICKACK is not None
+            ):  # a stock server sends its next small frame when this one is acknowledged
+                self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
+            if not data:
+                raise Closed
+            try:
+                self._websocket.receive_data(data)
+            except RemoteProtocolError as error:
+                raise ValueError(f"no websocket: {error}") from error
+            self._events = self._websocket.events()
+        return event
+
+    def _raise_refusal(self, refusal: RejectConnection) -> None:
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in refusal.headers}
+        body = b""
+        if refusal.has_body:
+            while isinstance(event := self._next_event(), RejectData):
+                body += event.data
+                if event.body_finished or len(body) > CHUNK:
+                    break
+        raise Refused(refusal.status_code, headers, body.decode(errors="replace"))

@@ -1,0 +1,138 @@
+"""Who may wait for a session, which server makes it, and in which thread it is pulled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from quart_app.catalogue import BokehApp
+from quart_app.embed.errors import (
+    ApplicationFailed,
+    EmbedError,
+    NoServer,
+    PullTimedOut,
+    TooManySessions,
+    UnknownApplication,
+)
+from quart_app.embed.limits import Place, Waiting
+from quart_app.embed.pull import Customize, Full, Passed, Pull, Pulled, Unreachable
+from quart_app.embed.session import PulledSession
+from quart_app.embed.warm import Warm
+from quart_app.servers.fleet import Fleet
+from quart_app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Puller:
+    """Pulls the sessions of a site's pages, within its limits. Works inside ``async with``."""
+
+    def __init__(self, settings: Settings, fleet: Fleet, applications: Mapping[str, BokehApp]) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._applications = applications
+        self._stack = AsyncExitStack()
+        self.waiting = Waiting(
+            total=settings.max_waiting,
+            per_visitor=settings.max_waiting_per_visitor,
+            per_address=settings.max_waiting_per_address,
+        )
+        self.warm = Warm(
+            settings.warm,
+            lambda name: self._pull_from_any(name, Passed(), None),
+            max_age=settings.session_lifetime / 2,
+            is_busy=lambda: self.waiting.count > 0,
+        )
+
+    async def __aenter__(self) -> Self:
+        for name in self._settings.warm:
+            if not self._settings.servers and name not in self._applications:
+                log.warning("BOKEH_WARM: there is no application %r", name)
+        self._executor = ThreadPoolExecutor(self._settings.pull_threads, "bokeh-pull")
+        self._stack.callback(self._executor.shutdown, wait=False, cancel_futures=True)
+        await self._stack.enter_async_context(self.warm)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def admit(self, name: str, *, visitor: str | None, address: str | None) -> Place:
+        """Let a page wait for a session of the application, or raise at once what is known against it."""
+        if not self._settings.servers:  # others may serve what our folder does not have
+            app = self._applications.get(name)
+            if app is None:
+                raise UnknownApplication(name)
+            if app.error:
+                raise logged(name, ApplicationFailed(name, app.error))
+        if not any(server.is_running for server in self._fleet.servers):
+            raise NoServer
+        return self.waiting.admit(visitor=visitor, address=address)
+
+    async def pull(
+        self, name: str, passed: Passed, customize: Customize | None, place: Place
+    ) -> PulledSession:
+        """Return a session for the page that has this place, and give the place back.
+
+        Takes BOKEH_PULL_TIMEOUT seconds at most. Raises one of ``quart_app.embed.errors``, or what
+        ``customize`` raises.
+        """
+        with place:
+            if passed == Passed() and customize is None and (session := self.warm.take(name)):
+                return session
+            try:
+                return await self._pull_from_any(name, passed, customize)
+            except ApplicationFailed as failed:
+                raise logged(name, failed) from None
+            except PullTimedOut:
+                log.warning("%s was not ready within %g s", name, self._settings.pull_timeout)
+                raise
+
+    async def _pull_from_any(self, name: str, passed: Passed, customize: Customize | None) -> PulledSession:
+        """Pull from the server whose turn it is, or from the next one that can take a session."""
+        seconds = self._settings.pull_timeout
+        deadline = monotonic() + seconds
+        nothing: EmbedError = NoServer()
+        try:
+            async with asyncio.timeout(seconds):
+                for server in self._fleet.place():
+                    work = Pull(
+                        server,
+                        name,
+                        deadline=deadline,
+                        max_message=self._settings.max_message,
+                        passed=passed,
+                        customize=customize,
+                    )
+                    try:
+                        pulled = await self._run(work)
+                    except Unreachable as error:
+                        server.rest(str(error))
+                    except Full:
+                        nothing = TooManySessions()
+                    else:
+                        return PulledSession(pulled.session_id, name, server, pulled.outline)
+        except TimeoutError:
+            raise PullTimedOut(name, seconds) from None
+        raise nothing
+
+    async def _run(self, work: Pull) -> Pulled:
+        """Run a pull in one of our threads; the thread comes back at once when nobody waits any more."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work.run)
+        except asyncio.CancelledError:
+            work.abandon()
+            raise
+
+
+def logged(name: str, failed: ApplicationFailed) -> ApplicationFailed:
+    """Write the reason into the log, under the id that the page shows."""
+    log.error("[%s] %s: %s", failed.id, name, failed.reason)
+    return failed

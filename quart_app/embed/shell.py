@@ -1,0 +1,94 @@
+"""The page's shell first: what stands before the script is sent while the session is still being made.
+
+A template is rendered with a placeholder where the script will stand. The response then sends what comes
+before it, waits for the script, and sends the rest. Templates know nothing of it: the placeholder has two
+lines, and the space that the template's own ``indent`` puts before the second tells how to indent the script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import cast
+
+from jinja2.filters import do_indent
+from markupsafe import Markup
+from quart import Response, after_this_request, current_app, g
+from quart.wrappers.response import ResponseBody
+from werkzeug.exceptions import HTTPException
+
+PLACEHOLDER = re.compile(r"<!--bokeh-embed ([0-9a-f]{32})-->\n([ \t]*)<!---->")
+Explain = Callable[[Exception], Markup]
+
+
+def promise(script: asyncio.Task[Markup], explain: Explain) -> Markup:
+    """Return what stands in a template for a script that is not there yet.
+
+    explain: what the page shows instead if there will be none.
+    """
+    key = secrets.token_hex(16)
+    if "bokeh_embed_scripts" not in g:
+        g.bokeh_embed_scripts = {}
+        # Of this request, so before what the application does to all its responses, as to compress them.
+        after_this_request(partial(keep_promises, scripts=g.bokeh_embed_scripts, explain=explain))
+    g.bokeh_embed_scripts[key] = script
+    return Markup(placeholder(key))
+
+
+def placeholder(key: str) -> str:
+    return f"<!--bokeh-embed {key}-->\n<!---->"
+
+
+async def keep_promises(
+    response: Response, *, scripts: dict[str, asyncio.Task[Markup]], explain: Explain
+) -> Response:
+    """Let a response send what it has until its scripts are there."""
+    if response.mimetype == "text/html":
+        response.response = response.iterable_body_class(fulfil(response.response, scripts, explain))
+        response.headers.pop("Content-Length", None)
+    elif response.mimetype == "application/json":  # a piece of a page: it is sent when it is whole
+        text = await response.get_data(as_text=True)
+        try:
+            for key, script in scripts.items():
+                quoted = json.dumps(placeholder(key))[1:-1]
+                if quoted in text:
+                    text = text.replace(quoted, json.dumps(await script)[1:-1])
+        except HTTPException as error:
+            answer = await current_app.handle_http_exception(error)
+            return cast(Response, await current_app.make_response(answer))
+        response.set_data(text)
+    else:
+        for script in scripts.values():
+            script.cancel()
+    return response
+
+
+async def fulfil(
+    body: ResponseBody, scripts: dict[str, asyncio.Task[Markup]], explain: Explain
+) -> AsyncIterator[bytes]:
+    """Yield a body with the scripts in their places, each as soon as it is there."""
+    try:
+        async with body as chunks:
+            async for chunk in chunks:
+                text = chunk if isinstance(chunk, str) else chunk.decode()
+                sent = 0
+                for match in PLACEHOLDER.finditer(text):
+                    if script := scripts.get(match[1]):
+                        yield text[sent : match.start()].encode()
+                        sent = match.end()
+                        yield do_indent(await result(script, explain), match[2]).encode()
+                yield text[sent:].encode()
+    finally:
+        for script in scripts.values():  # those that the page did not show, or all when the browser has left
+            script.cancel()
+
+
+async def result(script: asyncio.Task[Markup], explain: Explain) -> str:
+    try:
+        return str(await script)
+    except Exception as error:
+        return explain(error)
