@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_PUBLIC_URL": "",
     "BOKEH_PULL_TIMEOUT": 10,
     "BOKEH_PULL_THREADS": 8,
+    "BOKEH_MAX_SESSIONS": 200,
     "BOKEH_SESSION_LIFETIME": 60,
     "BOKEH_MAX_MESSAGE": 20 * 1024 * 1024,
 }
@@ -54,6 +55,8 @@ class Settings:
     """Seconds until a page gives up waiting for its session."""
     pull_threads: int
     """How many sessions are pulled at the same time; further pages wait for their turn."""
+    max_sessions: int
+    """Live sessions of one server process of ours; above it new pages are refused."""
     session_lifetime: float
     """Seconds that a session waits for its browser."""
     max_message: int
@@ -97,6 +100,9 @@ class Settings:
             public_url=public_url,
             pull_timeout=_number("BOKEH_PULL_TIMEOUT", read("BOKEH_PULL_TIMEOUT"), float, "seconds"),
             pull_threads=_number("BOKEH_PULL_THREADS", read("BOKEH_PULL_THREADS"), int, "a whole number"),
+            max_sessions=_number(
+                "BOKEH_MAX_SESSIONS", read("BOKEH_MAX_SESSIONS"), int, "a whole number of sessions"
+            ),
             session_lifetime=_number(
                 "BOKEH_SESSION_LIFETIME", read("BOKEH_SESSION_LIFETIME"), float, "seconds"
             ),

@@ -26,7 +26,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from quart_app.embed.errors import ApplicationFailed, UnknownApplication
+from quart_app.embed.errors import ApplicationFailed, NoServer, UnknownApplication
 from quart_app.servers.server import Server
 
 Customize = Callable[[Document], object]
@@ -81,7 +81,9 @@ async def _pull(
     session_id = generate_session_id(key, signed)
     # As bytes, for that is what an application finds there when its page comes from the server itself.
     asked = {name: [value.encode() for value in values] for name, values in arguments.items()}
-    token = generate_jwt_token(session_id, key, signed, extra_payload={"arguments": asked})
+    token = generate_jwt_token(
+        session_id, key, signed, extra_payload={"quart_bokeh": "create", "arguments": asked}
+    )
     connection = await Connection.open(server.websocket_url(application), token, max_message)
     with _failures_of(application):
         await connection.receive()  # the ACK that says the application has run
@@ -156,8 +158,14 @@ class Connection:
                 max_message_size=max_message,
             )
         except HTTPClientError as error:
+            application = url.split("/")[-2]
             if error.code == 404:
-                raise UnknownApplication(url.split("/")[-2]) from error
+                raise UnknownApplication(application) from error
+            if error.response is not None and error.response.headers.get("X-Bokeh-Error"):
+                said = (error.response.body or b"").decode(errors="replace").strip()
+                raise ApplicationFailed(application, said or "it raised an error") from error
+            if error.code == 503:
+                raise NoServer from error
             raise Unreachable(f"it answered {error.code} {error.message}") from error
         except (OSError, ValueError) as error:
             raise Unreachable(str(error)) from error
