@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,8 @@ class Gate:
     def __init__(self, max_sessions: int = 0) -> None:
         self.max_sessions = max_sessions
         self.is_draining = False
+        self.contexts: Collection[ApplicationContext] = ()
+        """Bokeh's holders of the sessions, one for each application."""
         self.sockets: set[WebSocketHandler] = set()
         """The open websockets."""
         self.is_empty = asyncio.Event()
@@ -107,6 +109,11 @@ class Gate:
         self.starts: dict[str, str] = {}
         """By path of an application, how its last session's creation ended: ``ok`` or ``error``."""
         self._making = 0
+
+    @property
+    def live(self) -> int:
+        """How many sessions there are."""
+        return sum(len(context._sessions) for context in self.contexts)
 
     def enter(self, socket: WebSocketHandler) -> None:
         self.sockets.add(socket)
@@ -118,11 +125,11 @@ class Gate:
             self.is_empty.set()
 
     @contextmanager
-    def making(self, contexts: Iterable[ApplicationContext]) -> Generator[None]:
+    def making(self) -> Generator[None]:
         """Hold the place of a session that is being made. Raises Refused if there is none."""
         if self.is_draining:
             raise Refused(503, "the server is about to end", {"Retry-After": "2"})
-        there_are = sum(len(context._sessions) for context in contexts) + self._making
+        there_are = self.live + self._making
         if 0 < self.max_sessions <= there_are:
             raise Refused(503, f"there are {there_are} sessions, and no room for more", {"Retry-After": "10"})
         self._making += 1

@@ -61,7 +61,7 @@ class Guarded(AuthRequestHandler):
         is_new = not was_there and claim.session_id not in context._pending_sessions
         if is_new and not claim.creates:
             raise Refused(410, "this session is gone")
-        with self.gate.making(self.application.applications.values()) if is_new else nullcontext():
+        with self.gate.making() if is_new else nullcontext():
             try:
                 session: ServerSession | None = await (
                     make() if is_new else context.create_session_if_needed(ID(claim.session_id))

@@ -77,7 +77,7 @@ class HealthHandler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.write(
             {
-                "sessions": sum(app["sessions"] for app in applications.values()),
+                "sessions": gate.live,
                 "max_sessions": gate.max_sessions,
                 "connections": len(gate.sockets),
                 "draining": gate.is_draining,

@@ -66,7 +66,7 @@ class Serve(BokehServe):
         self._lifeline = hold_lifeline() if args.supervised else None
         self._broken = corrections.leave_out_broken_applications() if args.supervised else {}
         self._gate = Gate(args.max_sessions)
-        self._collector = Collector()
+        self._collector = Collector(lambda: self._gate.live)
         self._lag = Lag()
         self._grace = args.drain_seconds
         corrections.apply(
@@ -75,7 +75,8 @@ class Serve(BokehServe):
             corrections.free_the_id_of_a_failed_session,
             corrections.end_sessions_one_by_one,
             partial(corrections.end_documents_without_collecting, self._collector),
-            partial(corrections.end_lifecycles_without_collecting, self._collector),
+            corrections.end_lifecycles_without_collecting,
+            corrections.let_models_go,
             corrections.end_modules_without_searching,
             handlers.install,
             page.install,
@@ -89,6 +90,7 @@ class Serve(BokehServe):
         return {**server_kwargs, handlers.GATE: self._gate, "extra_patterns": [health]}
 
     def customize_server(self, server: Server) -> Server:
+        self._gate.contexts = server._tornado.applications.values()
         server.io_loop.add_callback(self._collector.start)
         server.io_loop.add_callback(self._lag.start)
         server._sigterm = Drain(self._gate, self._grace, server.io_loop.stop)  # type: ignore[method-assign]
