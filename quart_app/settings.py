@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_STREAM": True,
     "BOKEH_FORWARD_HEADERS": "",
     "BOKEH_FORWARD_COOKIES": "",
+    "BOKEH_MAX_SESSIONS": 200,
     "BOKEH_SESSION_LIFETIME": 60,
     "BOKEH_MAX_MESSAGE": 20 * 1024 * 1024,
 }
@@ -75,6 +76,8 @@ class Settings:
     """Names of the request headers that the application sees."""
     forward_cookies: tuple[str, ...]
     """Names of the cookies that the application sees."""
+    max_sessions: int
+    """Live sessions of one server process of ours; above it new pages are refused."""
     session_lifetime: float
     """Seconds that a session waits for its browser."""
     max_message: int
@@ -126,6 +129,9 @@ class Settings:
             stream=_yes_or_no("BOKEH_STREAM", read("BOKEH_STREAM")),
             forward_headers=_words(read("BOKEH_FORWARD_HEADERS")),
             forward_cookies=_words(read("BOKEH_FORWARD_COOKIES")),
+            max_sessions=_number(
+                "BOKEH_MAX_SESSIONS", read("BOKEH_MAX_SESSIONS"), int, "a whole number of sessions"
+            ),
             session_lifetime=_number(
                 "BOKEH_SESSION_LIFETIME", read("BOKEH_SESSION_LIFETIME"), float, "seconds"
             ),

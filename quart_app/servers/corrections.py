@@ -1,15 +1,52 @@
-"""What stock Bokeh gets wrong for us: one function each, with the reason and the way out."""
+"""What stock Bokeh gets wrong for us: one function each, with the reason and the way out.
+
+Each looks first whether Bokeh is still as expected, and otherwise leaves it alone, with a warning.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
+import sys
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from bokeh.application import Application
+from bokeh.application.handlers import CodeHandler, DirectoryHandler, document_lifecycle
 from bokeh.command import util
 from bokeh.command.subcommands import serve
-from bokeh.document import Document
+from bokeh.core.has_props import HasProps
+from bokeh.document import Document, document
+from bokeh.document.modules import DocumentModuleManager
+from bokeh.model import Model
+from bokeh.server.contexts import ApplicationContext
+from bokeh.server.session import ServerSession
+
+from quart_app.servers.collector import Collector
 
 log = logging.getLogger(__name__)
+
+
+class Changed(Exception):
+    """This Bokeh is not the one that a correction was written for."""
+
+
+def require(what: str, *expected: bool) -> None:
+    """Raise Changed unless everything is as expected."""
+    if not all(expected):
+        raise Changed(what)
+
+
+def apply(*corrections: Callable[[], None]) -> None:
+    """Make each correction, or warn that this Bokeh has to do without it."""
+    for correction in corrections:
+        try:
+            correction()
+        except Changed as changed:
+            log.warning("This Bokeh has changed %s: that is not corrected", changed)
 
 
 def leave_out_broken_applications() -> dict[str, str]:
@@ -54,3 +91,146 @@ def survive_sys_exit() -> None:
             log.error("The application called sys.exit(%r)", error.code)
 
     Application.initialize_document = survive  # type: ignore[method-assign]
+
+
+_failures: WeakKeyDictionary[Document, str] = WeakKeyDictionary()
+
+
+def failure_of(doc: Document) -> str | None:
+    """Return the error of the script that was to fill this document, or None."""
+    return _failures.get(doc)
+
+
+def remember_failures() -> None:
+    """Remember which documents a script left half done because it raised.
+
+    Bokeh (all versions up to 3.10, a TODO in ``Application.initialize_document``) writes the error into
+    its log, and serves the document as if nothing had happened.
+    """
+    initialize_document = Application.initialize_document
+
+    def remember(self: Application, doc: Document) -> None:
+        initialize_document(self, doc)
+        for handler in self.handlers:
+            # Only these forget the failure of the run before.
+            if isinstance(handler, CodeHandler | DirectoryHandler) and handler.failed:
+                _failures[doc] = handler.error or "it failed"
+
+    Application.initialize_document = remember  # type: ignore[method-assign]
+
+
+def free_the_id_of_a_failed_session() -> None:
+    """Let a creation that raises end: with its error, for everyone who waits, and with its id free again.
+
+    Up to Bokeh 3.9 the id stays pending: every later request for it waits for ever. 3.10 makes the
+    session in a task, which cleans up after itself.
+    """
+    if hasattr(ApplicationContext, "_session_creation_done"):
+        return
+    create = ApplicationContext.create_session_if_needed
+    require("how a session is made", "_pending_sessions" in names_of(create))
+
+    async def create_or_free(
+        self: ApplicationContext, session_id: Any, request: Any = None, token: Any = None
+    ) -> ServerSession:
+        is_mine = session_id not in self._pending_sessions
+        try:
+            return await create(self, session_id, request, token)
+        except BaseException as error:
+            pending = self._pending_sessions.pop(session_id, None) if is_mine else None
+            if pending is not None:
+                log.error("%s failed to make a session", self.url, exc_info=error)
+                if isinstance(error, Exception):
+                    pending.set_exception(error)
+                    pending.exception()  # nobody else may be waiting for it
+                else:
+                    pending.cancel()
+            raise
+
+    ApplicationContext.create_session_if_needed = create_or_free  # type: ignore[method-assign]
+
+
+def end_sessions_one_by_one() -> None:
+    """Let everybody else have their turn between two sessions that end.
+
+    ``ApplicationContext._cleanup_sessions`` of Bokeh 3.9 ends all that have expired in one piece.
+    """
+    discard = getattr(ApplicationContext, "_discard_session", None)
+    require("how a session ends", asyncio.iscoroutinefunction(discard))
+
+    async def discard_and_yield(self: ApplicationContext, *args: Any, **kwargs: Any) -> None:
+        await discard(self, *args, **kwargs)  # type: ignore[misc]
+        await asyncio.sleep(0)
+
+    ApplicationContext._discard_session = discard_and_yield  # type: ignore[method-assign]
+
+
+def end_documents_without_collecting(collector: Collector) -> None:
+    """Leave a full garbage collection per ended session out; the collector makes one for many.
+
+    ``Document.destroy`` (all versions up to 3.10) collects because models and documents refer to each
+    other. Each collection walks the whole heap, that is all other sessions.
+    """
+    require(
+        "how a document ends",
+        getattr(document, "gc", None) is gc,
+        "gc" in names_of(Document.destroy),
+    )
+    vars(document)["gc"] = collector
+
+
+def end_lifecycles_without_collecting() -> None:
+    """The same for a document with ``on_session_destroyed`` callbacks, which costs a second collection."""
+    stock = getattr(document_lifecycle, "_on_session_destroyed", None)
+    require("on_session_destroyed", stock is not None and "gc" in names_of(stock))
+
+    def on_session_destroyed(session_context: Any) -> None:
+        document = session_context._document
+        callbacks, document.session_destroyed_callbacks = document.session_destroyed_callbacks, set()
+        for callback in callbacks:
+            try:
+                callback(session_context)
+            except Exception:
+                log.exception("on_session_destroyed of %s failed", session_context.server_context)
+
+    document_lifecycle._on_session_destroyed = on_session_destroyed
+
+
+def let_models_go() -> None:
+    """Let an ended session's models be gone at once, instead of leaving them to the collector.
+
+    ``Model.destroy`` (all versions up to 3.10) forgets a model's values, and keeps the default ones that
+    have been made for it. Those know their model: a circle for each, 1,276 of the 1,527 objects of a small
+    session (59 with this).
+    """
+    require("how a model ends", "_unstable_default_values" in HasProps.__annotations__)
+    destroy = Model.destroy
+
+    def destroy_defaults_too(self: Model) -> None:
+        destroy(self)
+        self._unstable_default_values.clear()
+
+    Model.destroy = destroy_defaults_too  # type: ignore[method-assign]
+
+
+def end_modules_without_searching() -> None:
+    """Remove an ended session's modules without asking every object whether it refers to one.
+
+    ``DocumentModuleManager.destroy`` (all versions up to 3.10) does that for a line in the log.
+    """
+    require("how a session's modules end", "get_referrers" in names_of(DocumentModuleManager.destroy))
+
+    def destroy(self: DocumentModuleManager) -> None:
+        for module in self._modules:
+            sys.modules.pop(module.__name__, None)
+            module.__dict__.clear()
+        self._modules = []
+
+    DocumentModuleManager.destroy = destroy  # type: ignore[method-assign]
+
+
+def names_of(function: Any) -> set[str]:
+    """Return the names that a function's code uses, those of the functions in it included."""
+    code: CodeType = function.__code__
+    inner = (const.co_names for const in code.co_consts if isinstance(const, CodeType))
+    return {*code.co_names, *(name for names in inner for name in names)}

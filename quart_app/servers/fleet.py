@@ -43,7 +43,8 @@ class Fleet:
             # Somebody else's servers: signed as Bokeh's own variables say, as with bokeh.client.
             key = bokeh_settings.secret_key_bytes() if bokeh_settings.sign_sessions() else None
             self.servers = [
-                Server(url, url, self._settings.public_url, secret_key=key) for url in self._settings.servers
+                Server(f"server-{number}", url, self._settings.public_url, secret_key=key)
+                for number, url in enumerate(self._settings.servers, 1)
             ]
         else:
             async with self._stack:
@@ -62,6 +63,10 @@ class Fleet:
         if servers:
             servers[0].used_at = monotonic()
         return servers
+
+    def find(self, name: str) -> Server | None:
+        """Return the server of that name, whatever its state."""
+        return next((server for server in self.servers if server.name == name), None)
 
     def accepts_pages_of(self, host: str) -> bool:
         """Whether a page opened under this host (``name`` or ``name:port``) may open a websocket."""
@@ -96,6 +101,7 @@ class Fleet:
             "--unused-session-lifetime": str(lifetime),
             "--check-unused-sessions": str(max(100, min(lifetime // 4, 17_000))),
             "--websocket-max-message-size": str(settings.max_message),
+            "--max-sessions": str(settings.max_sessions),
         }
         paths = {str(app.path): app for app in self._applications.values() if not app.error}
         arguments = [*paths, *(word for flag in flags.items() for word in flag)]

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import socket
 import threading
 import time
+from functools import partial
 from typing import Any, ClassVar
 
 from bokeh.command.subcommand import Argument
 from bokeh.command.subcommands.serve import Serve as BokehServe
 from bokeh.server.server import Server
+from bokeh.settings import settings
 
-from quart_app.servers import corrections
+from quart_app.servers import corrections, handlers, page
+from quart_app.servers.collector import Collector
+from quart_app.servers.drain import Drain
+from quart_app.servers.gate import Gate
+from quart_app.servers.health import HealthHandler, Lag
 
 GRACE = 2.0
 """Seconds between the end of the site and the end of a server that is too busy to notice."""
@@ -26,6 +33,25 @@ class Serve(BokehServe):
 
     args: ClassVar[Any] = (
         *BokehServe.args,
+        (
+            "--max-sessions",
+            Argument(
+                metavar="N",
+                type=int,
+                default=0,
+                help="Live sessions above which new ones are refused with 503 (default: 0, no limit)",
+            ),
+        ),
+        (
+            "--drain-seconds",
+            Argument(
+                metavar="SECONDS",
+                type=float,
+                default=0.3,
+                help="How long SIGTERM leaves the open websockets alone before it closes them with 1012 "
+                "(default: 0.3)",
+            ),
+        ),
         (
             "--supervised",
             Argument(
@@ -39,10 +65,35 @@ class Serve(BokehServe):
     def invoke(self, args: argparse.Namespace) -> None:
         self._lifeline = hold_lifeline() if args.supervised else None
         self._broken = corrections.leave_out_broken_applications() if args.supervised else {}
-        corrections.survive_sys_exit()
+        self._gate = Gate(args.max_sessions)
+        self._collector = Collector(lambda: self._gate.live)
+        self._lag = Lag()
+        self._grace = args.drain_seconds
+        corrections.apply(
+            corrections.survive_sys_exit,
+            corrections.remember_failures,
+            corrections.free_the_id_of_a_failed_session,
+            corrections.end_sessions_one_by_one,
+            partial(corrections.end_documents_without_collecting, self._collector),
+            corrections.end_lifecycles_without_collecting,
+            corrections.let_models_go,
+            corrections.end_modules_without_searching,
+            handlers.install,
+            page.install,
+        )
+        level = settings.py_log_level(args.log_level)
+        logging.getLogger("quart_app").setLevel(logging.INFO if level is None else level)
         super().invoke(args)
 
+    def customize_kwargs(self, args: argparse.Namespace, server_kwargs: dict[str, Any]) -> dict[str, Any]:
+        health = (r"/healthz", HealthHandler, {"lag": self._lag})
+        return {**server_kwargs, handlers.GATE: self._gate, "extra_patterns": [health]}
+
     def customize_server(self, server: Server) -> Server:
+        self._gate.contexts = server._tornado.applications.values()
+        server.io_loop.add_callback(self._collector.start)
+        server.io_loop.add_callback(self._lag.start)
+        server._sigterm = Drain(self._gate, self._grace, server.io_loop.stop)  # type: ignore[method-assign]
         lifeline = self._lifeline
         if lifeline is not None:
             report = json.dumps({"port": server.port, "broken": self._broken}).encode() + b"\n"

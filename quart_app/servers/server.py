@@ -25,12 +25,15 @@ class Server:
     """A ``bokeh serve`` process, ours or somebody else's."""
 
     name: str
+    """``server-1``, ``server-2``, …: for people and in URLs."""
     url: str = ""
     """Without a slash at the end; empty while a process of ours has no port yet."""
     public_url: str = ""
     """Where browsers find it, if that is elsewhere."""
     secret_key: bytes | None = None
     """The key of its session ids and tokens; None: it takes unsigned ones."""
+    generation: str = ""
+    """Other for every process of ours that has this name; empty for somebody else's."""
     state: State = State.RUNNING
     used_at: float = 0.0
     rests_until: float = 0.0

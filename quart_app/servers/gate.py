@@ -1,0 +1,139 @@
+"""Who gets a session: what a request shows, what that allows, and how many there may be."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bokeh.util.token import (
+    check_session_id_signature,
+    check_token_signature,
+    get_session_id,
+    get_token_payload,
+)
+from tornado.web import HTTPError
+from tornado.websocket import WebSocketHandler
+
+if TYPE_CHECKING:
+    from bokeh.server.contexts import ApplicationContext
+
+PURPOSE = "quart_bokeh"
+"""The key in a token's payload that says what the token is for."""
+CREATE = "create"
+"""The purpose of the only tokens that make a session on a server that signs."""
+
+
+class Refused(HTTPError):
+    """A request gets no session. ``reason_text`` is for whoever asked: one line, the whole body."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.reason_text = reason
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The session that a request names, and whether the request may make it."""
+
+    session_id: str
+    creates: bool
+
+
+def read_token(token: str, *, key: bytes | None, signed: bool, now: float) -> Claim:
+    """Return what a Bokeh token claims. ``now`` as ``time.time()`` counts. Raises Refused."""
+    try:
+        is_genuine = check_token_signature(token, key, signed)
+        payload: Mapping[str, Any] = get_token_payload(token) if is_genuine else {}
+        session_id = get_session_id(token) if is_genuine else ""
+        has_expired = is_genuine and now >= payload["session_expiry"]
+    except Exception:
+        raise Refused(403, "the token cannot be read") from None
+    if not is_genuine:
+        raise Refused(403, "the token's signature is wrong")
+    if has_expired:
+        raise Refused(403, "the token has expired")
+    _check_id(session_id)
+    return Claim(session_id, creates=not signed or payload.get(PURPOSE) == CREATE)
+
+
+def read_session_id(session_id: str, *, key: bytes | None, signed: bool) -> Claim:
+    """Return what a bare session id claims: its session, if there is one. Raises Refused."""
+    try:
+        is_genuine = check_session_id_signature(session_id, key, signed)
+    except Exception:  # not ASCII
+        is_genuine = False
+    if not is_genuine:
+        raise Refused(403, "the session id's signature is wrong")
+    _check_id(session_id)
+    return Claim(session_id, creates=not signed)
+
+
+def _check_id(session_id: object) -> None:
+    """Refuse what is no session id, above all a token: it carries the same key's signature.
+
+    Whoever has a page has its token; taken as an id it would be a second session of one's own making.
+    """
+    if not isinstance(session_id, str) or not session_id:
+        raise Refused(403, "that is not a session id")
+    head = session_id.partition(".")[0]
+    try:
+        content = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except ValueError:
+        return
+    if isinstance(content, dict):
+        raise Refused(403, "a token is not a session id")
+
+
+class Gate:
+    """Counts the sessions of one server process, and stops new ones when there are enough or it is ending.
+
+    max_sessions: live sessions above which nothing new is made; 0: no limit.
+    """
+
+    def __init__(self, max_sessions: int = 0) -> None:
+        self.max_sessions = max_sessions
+        self.is_draining = False
+        self.contexts: Collection[ApplicationContext] = ()
+        """Bokeh's holders of the sessions, one for each application."""
+        self.sockets: set[WebSocketHandler] = set()
+        """The open websockets."""
+        self.is_empty = asyncio.Event()
+        """Set while no websocket is open."""
+        self.is_empty.set()
+        self.starts: dict[str, str] = {}
+        """By path of an application, how its last session's creation ended: ``ok`` or ``error``."""
+        self._making = 0
+
+    @property
+    def live(self) -> int:
+        """How many sessions there are."""
+        return sum(len(context._sessions) for context in self.contexts)
+
+    def enter(self, socket: WebSocketHandler) -> None:
+        self.sockets.add(socket)
+        self.is_empty.clear()
+
+    def leave(self, socket: WebSocketHandler) -> None:
+        self.sockets.discard(socket)
+        if not self.sockets:
+            self.is_empty.set()
+
+    @contextmanager
+    def making(self) -> Generator[None]:
+        """Hold the place of a session that is being made. Raises Refused if there is none."""
+        if self.is_draining:
+            raise Refused(503, "the server is about to end", {"Retry-After": "2"})
+        there_are = self.live + self._making
+        if 0 < self.max_sessions <= there_are:
+            raise Refused(503, f"there are {there_are} sessions, and no room for more", {"Retry-After": "10"})
+        self._making += 1
+        try:
+            yield
+        finally:
+            self._making -= 1

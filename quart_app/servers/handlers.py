@@ -1,0 +1,253 @@
+"""Our Tornado handlers for the URLs of an application, each a small subclass of Bokeh's own.
+
+They decide who gets a session before a websocket is upgraded or a page is rendered, and refuse in plain
+words: a status, one line of text, one line in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from bokeh.core.types import ID
+from bokeh.server import urls
+from bokeh.server.contexts import ApplicationContext
+from bokeh.server.session import ServerSession
+from bokeh.server.tornado import BokehTornado
+from bokeh.server.util import check_allowlist
+from bokeh.server.views.auth_request_handler import AuthRequestHandler
+from bokeh.server.views.autoload_js_handler import AutoloadJsHandler as BokehAutoloadJsHandler
+from bokeh.server.views.doc_handler import DocHandler as BokehDocHandler
+from bokeh.server.views.session_handler import SessionHandler
+from bokeh.server.views.ws import WSHandler as BokehWSHandler
+from bokeh.settings import settings as bokeh_settings
+from bokeh.util.token import generate_jwt_token
+from tornado.web import HTTPError, RequestHandler
+
+from quart_app.servers import corrections
+from quart_app.servers.gate import Claim, Gate, Refused, read_session_id, read_token
+
+log = logging.getLogger(__name__)
+
+GATE = "quart_bokeh_gate"
+"""Where Tornado's settings have the Gate."""
+
+
+class Guarded(AuthRequestHandler):
+    """What the handlers share: the gate, and refusals that say why."""
+
+    application: BokehTornado
+    application_context: ApplicationContext
+    _refused: Refused | None = None
+
+    @property
+    def gate(self) -> Gate:
+        gate: Gate = self.application.settings[GATE]
+        return gate
+
+    async def obtain(
+        self, claim: Claim, make: Callable[[], Awaitable[Any]], *, takes_failed: bool
+    ) -> ServerSession:
+        """Return the session that is claimed, made with ``make`` if the claim allows that. Raises Refused.
+
+        takes_failed: whether a new session counts though its application's script has raised.
+        """
+        context, path = self.application_context, self.application_context.url or "/"
+        was_there = claim.session_id in context._sessions
+        is_new = not was_there and claim.session_id not in context._pending_sessions
+        if is_new and not claim.creates:
+            raise Refused(410, "this session is gone")
+        with self.gate.making() if is_new else nullcontext():
+            try:
+                session: ServerSession | None = await (
+                    make() if is_new else context.create_session_if_needed(ID(claim.session_id))
+                )
+            except HTTPError:
+                raise
+            except Exception:  # in the log already
+                self.gate.starts[path] = "error"
+                raise _application_failed() from None
+        if session is None or session.destroyed:
+            raise Refused(410, "this session is gone")
+        failed = not was_there and corrections.failure_of(session.document) is not None
+        if is_new:
+            self.gate.starts[path] = "error" if failed else "ok"
+        if failed and not takes_failed:
+            if is_new:
+                await context._discard_session(session, lambda session: session.connection_count == 0)
+            raise _application_failed()
+        return session
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None))[1]
+        if not isinstance(error, Refused):
+            super().write_error(status_code, **kwargs)
+            return
+        self._refused = error
+        for name, value in error.headers.items():
+            self.set_header(name, value)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(error.reason_text + "\n")
+
+    def _log(self) -> None:
+        if self._refused is None:
+            super()._log()
+        else:  # without the query: ids and tokens are in it
+            what = self.request.path, self._refused.status_code, self._refused.reason_text
+            log.warning("Refused %s: %d, %s", *what)
+
+
+class WSHandler(Guarded, BokehWSHandler):
+    """A websocket that is open only when its session is there."""
+
+    _held: ServerSession | None = None
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse before the upgrade. Bokeh accepts first and then closes, with a traceback for each."""
+        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+            if not self.current_user:
+                raise Refused(403, "sign in first")
+            self._check_origin()
+            session = await self._admit()
+            if self.request.connection.stream.closed():  # type: ignore[union-attr]
+                return  # gone while its session was made, which waits and expires
+            self._held = session
+            session.block_expiration()  # else it may end between here and open()
+        try:
+            await super().get(*args, **kwargs)
+        finally:
+            self._let_go()
+
+    async def open(self, *args: Any, **kwargs: Any) -> None:
+        assert self._token is not None  # noqa: S101
+        self.gate.enter(self)
+        # A message is three websocket frames, three small writes. On all versions of Bokeh Nagle's algorithm
+        # holds the second one until the other side's delayed ACK: 40 ms an exchange. (Tornado sees to HTTP.)
+        self.set_nodelay(True)
+        log.info("WebSocket connection opened")
+        try:
+            await self._async_open(self._token)
+        finally:
+            self._let_go()
+
+    def on_close(self) -> None:
+        self.gate.leave(self)
+        super().on_close()
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close with a code that exists and a reason that fits its frame.
+
+        Bokeh (all versions up to 3.10) closes with 10000 and 10001: browsers see a broken connection.
+        """
+        code = {10000: 1011, 10001: 1002}.get(code or 0, code)
+        if reason is not None:
+            reason = reason.encode()[:123].decode(errors="ignore")
+        super().close(code, reason)
+
+    def _check_origin(self) -> None:
+        """Hold every browser to Bokeh's list. Tornado since 6.6 does not ask where Origin equals Host."""
+        origin = self.request.headers.get("Origin") or self.request.headers.get("Sec-Websocket-Origin")
+        allowed = bokeh_settings.allowed_ws_origin() or list(self.application.websocket_origins)
+        if origin is not None and not check_allowlist(urlsplit(origin).netloc.lower(), list(allowed)):
+            raise Refused(
+                403, f"pages of {origin} may not connect (--allow-websocket-origin, BOKEH_ALLOW_WS_ORIGIN)"
+            )
+
+    async def _admit(self) -> ServerSession:
+        words = [word.strip() for word in self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        if len(words) != 2 or words[0] != "bokeh":
+            raise Refused(403, "there is no token in Sec-WebSocket-Protocol")
+        app, context, token = self.application, self.application_context, words[1]
+        claim = read_token(token, key=app.secret_key, signed=app.sign_sessions, now=time())
+        return await self.obtain(
+            claim,
+            lambda: context.create_session_if_needed(ID(claim.session_id), self.request, token),
+            takes_failed=False,
+        )
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.unblock_expiration()
+            self._held = None
+
+
+class GuardedSessionHandler(Guarded, SessionHandler):
+    """The session of an HTTP request."""
+
+    async def get_session(self) -> ServerSession:  # type: ignore[override]
+        if not self.current_user:
+            raise Refused(403, "sign in first")
+        app = self.application
+        claim = self._claim()
+        # A page opened at the server itself shows what there is of a failed application, as Bokeh does.
+        session = await self.obtain(claim, self._make, takes_failed=True)
+        if app.sign_sessions:
+            # What the page gets attaches and does no more. Bokeh hands on the token that made the
+            # session, with everything in it: headers, cookies, and the right to make it again.
+            session._token = generate_jwt_token(
+                session.id, app.secret_key, signed=True, expiration=app.session_token_expiration
+            )
+        return session
+
+    async def _make(self) -> Any:
+        return await super().get_session()  # type: ignore[misc]
+
+    def _claim(self) -> Claim:
+        app = self.application
+        token = self.get_argument("bokeh-token", None, strip=False)
+        names = [
+            name
+            for name in (
+                self.get_argument("bokeh-session-id", None, strip=False),
+                self.request.headers.get("Bokeh-Session-Id"),
+            )
+            if name is not None
+        ]
+        if len(names) + (token is not None) > 1:
+            raise Refused(403, "more than one session is named")
+        if token is not None:
+            return read_token(token, key=app.secret_key, signed=app.sign_sessions, now=time())
+        if names:
+            return read_session_id(names[0], key=app.secret_key, signed=app.sign_sessions)
+        if not app.generate_session_ids:
+            raise Refused(403, "no session is named")
+        return Claim("", creates=True)
+
+
+class DocHandler(GuardedSessionHandler, BokehDocHandler):
+    """The application's own page."""
+
+
+class AutoloadJsHandler(GuardedSessionHandler, BokehAutoloadJsHandler):
+    """The script of the classic recipe."""
+
+
+def install() -> None:
+    """Put our handlers in the place of Bokeh's in every server that is made from now on."""
+    ours: dict[type[RequestHandler], type[RequestHandler]] = {
+        BokehWSHandler: WSHandler,
+        BokehDocHandler: DocHandler,
+        BokehAutoloadJsHandler: AutoloadJsHandler,
+    }
+    corrections.require(
+        "the handlers of an application's URLs",
+        all(len(pattern) == 2 for pattern in urls.per_app_patterns),
+        ours.keys() <= {pattern[1] for pattern in urls.per_app_patterns},
+        hasattr(BokehWSHandler, "_async_open"),
+        hasattr(SessionHandler, "get_session"),
+        hasattr(ServerSession, "block_expiration"),
+        {"_sessions", "_pending_sessions"} <= ApplicationContext.__annotations__.keys(),
+        hasattr(ApplicationContext, "_discard_session"),
+    )
+    urls.per_app_patterns[:] = [
+        (pattern[0], ours.get(pattern[1], pattern[1])) for pattern in urls.per_app_patterns
+    ]
+
+
+def _application_failed() -> Refused:
+    reason = "the application failed; its server's log has the error"
+    return Refused(500, reason, {"X-Bokeh-Error": "application"})
