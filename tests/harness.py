@@ -117,9 +117,11 @@ class Site(Process):
         return server.parent()
 
 
-def customized_site() -> Site:
+def customized_site(**settings: str) -> Site:
     """Return a site that is not ours, with the extension and the example applications."""
-    return Site(cwd=ROOT / "tests" / "sites", app="customized:app", BOKEH_APPS=str(ROOT / "bokeh_apps"))
+    return Site(
+        cwd=ROOT / "tests" / "sites", app="customized:app", BOKEH_APPS=str(ROOT / "bokeh_apps"), **settings
+    )
 
 
 class Stock(Process):

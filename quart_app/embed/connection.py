@@ -141,12 +141,12 @@ class Connection:
                 raise Closed(1011, str(json.loads(received.content_json)["text"]))
             return received
 
-    def close(self) -> None:
+    def close(self, code: int = 1000) -> None:
         """Say goodbye and close; what was asked has been answered, so nothing is lost by not waiting."""
         if self._socket is not None:
             with contextlib.suppress(Exception):
                 self._socket.settimeout(0)
-                self._socket.sendall(self._websocket.send(CloseConnection(code=1000)))
+                self._socket.sendall(self._websocket.send(CloseConnection(code=code)))
             self._socket.close()
 
     def abort(self) -> None:

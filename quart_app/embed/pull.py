@@ -23,6 +23,8 @@ from bokeh.util.token import generate_jwt_token, generate_session_id
 
 from quart_app.embed.connection import Closed, Connection, MessageTooLarge, Received, Refused
 from quart_app.embed.errors import ApplicationFailed, UnknownApplication
+from quart_app.servers.gate import CREATE, DISCARD, PURPOSE
+from quart_app.servers.outline import Outline, Root
 from quart_app.servers.server import Server
 
 Customize = Callable[[Document], object]
@@ -52,28 +54,12 @@ class Passed:
         # As bytes, for that is what an application finds there when its page comes from the server itself.
         arguments = {name: [value.encode() for value in values] for name, values in self.arguments.items()}
         # Headers even if there are none: else the application would see those of the pull itself.
-        payload = {"quart_bokeh": "create", "arguments": arguments, "headers": dict(self.headers)}
+        payload = {PURPOSE: CREATE, "arguments": arguments, "headers": dict(self.headers)}
         if self.cookies:
             payload["cookies"] = dict(self.cookies)
         if self.user is not None:
             payload["user"] = self.user
         return payload
-
-
-@dataclass(frozen=True)
-class Root:
-    """A root of a document: its id, and its name if it has one."""
-
-    id: str
-    name: str | None = None
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What a page must know of a document: its roots, and the names of the model types in it."""
-
-    roots: tuple[Root, ...]
-    types: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -121,9 +107,12 @@ class Pull:
         ``customize`` raises.
         """
         try:
-            return self._run()
-        finally:
-            self._connection.close()
+            pulled = self._run()
+        except BaseException:
+            self._connection.close(DISCARD)
+            raise
+        self._connection.close()
+        return pulled
 
     def _run(self) -> Pulled:
         server, connection = self._server, self._connection
@@ -132,7 +121,8 @@ class Pull:
         token = generate_jwt_token(session_id, key, signed, extra_payload=self._passed.payload)
         with self._failures():
             connection.open(server.websocket_url(self._application), token)
-            outline = outline_of_ack(connection.receive())
+            said = json.loads(connection.receive().content_json).get(PURPOSE)
+            outline = Outline.from_json(said) if said else None  # None: from a server that is not ours
             if self._customize is None and outline is None:
                 outline = outline_of_json(self._ask_for_document().content_json)
             elif self._customize is not None:
@@ -145,7 +135,7 @@ class Pull:
             with self._failures():
                 for change in changes:
                     connection.ask(change)
-            outline = outline_of(document)
+            outline = Outline.of(document)
         assert outline is not None  # noqa: S101
         if not outline.roots:
             # A script that raises leaves no roots, and a client of a stock server gets no other sign of it.
@@ -207,21 +197,6 @@ def collect_changes(document: Document, protocol: Protocol) -> list[Message[Any]
 
     document.on_change(on_change)
     return changes
-
-
-def outline_of(document: Document) -> Outline:
-    """Return the outline of a document that is here."""
-    roots = tuple(Root(root.id, root.name) for root in document.roots)
-    return Outline(roots, frozenset(type(model).__qualified_model__ for model in document.models))
-
-
-def outline_of_ack(received: Received) -> Outline | None:
-    """Return the outline that a server of ours puts into its first message; None: another server."""
-    outline = json.loads(received.content_json).get("quart_bokeh")
-    if outline is None:
-        return None
-    roots = tuple(Root(root["id"], root["name"]) for root in outline["roots"])
-    return Outline(roots, frozenset(outline["types"]))
 
 
 def outline_of_json(content: str) -> Outline:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from quart_app.embed import script
-from quart_app.embed.pull import Outline
+from quart_app.servers.outline import Outline
 from quart_app.servers.server import Server
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from bokeh.util.token import (
@@ -21,11 +22,16 @@ from tornado.websocket import WebSocketHandler
 
 if TYPE_CHECKING:
     from bokeh.server.contexts import ApplicationContext
+    from bokeh.server.session import ServerSession
 
 PURPOSE = "quart_bokeh"
 """The key in a token's payload that says what the token is for."""
 CREATE = "create"
 """The purpose of the only tokens that make a session on a server that signs."""
+DISCARD = 4410
+"""The close code with which whoever made a session says that nobody will come for it."""
+WAIT = 2.0
+"""Seconds that a new session may wait for its browser before it can lose its place to another new one."""
 
 
 class Refused(HTTPError):
@@ -109,6 +115,8 @@ class Gate:
         self.starts: dict[str, str] = {}
         """By path of an application, how its last session's creation ended: ``ok`` or ``error``."""
         self._making = 0
+        self._waiting: dict[ServerSession, tuple[ApplicationContext, float]] = {}
+        """Sessions that no browser has come for yet, the oldest first, and since when they wait."""
 
     @property
     def live(self) -> int:
@@ -124,11 +132,35 @@ class Gate:
         if not self.sockets:
             self.is_empty.set()
 
-    @contextmanager
-    def making(self) -> Generator[None]:
+    def wait_for_browser(self, session: ServerSession, context: ApplicationContext) -> None:
+        """Note that a session has been made for a browser that is still to come."""
+        self._waiting[session] = context, monotonic()
+
+    def has_browser(self, session: ServerSession) -> None:
+        """Note that somebody has come for a session: from now on it keeps its place."""
+        self._waiting.pop(session, None)
+
+    async def make_room(self) -> None:
+        """End the session that has waited for its browser for longest, if that is long enough.
+
+        Else whoever opens pages and leaves them, as a crawler does, would keep everybody else out.
+        """
+        for session, (context, since) in list(self._waiting.items()):
+            if session.destroyed:
+                del self._waiting[session]
+            elif session.connection_count == 0:
+                if monotonic() - since > WAIT:
+                    del self._waiting[session]
+                    await context._discard_session(session, lambda session: session.connection_count == 0)
+                return
+
+    @asynccontextmanager
+    async def making(self) -> AsyncGenerator[None]:
         """Hold the place of a session that is being made. Raises Refused if there is none."""
         if self.is_draining:
             raise Refused(503, "the server is about to end", {"Retry-After": "2"})
+        if 0 < self.max_sessions <= self.live + self._making:
+            await self.make_room()
         there_are = self.live + self._making
         if 0 < self.max_sessions <= there_are:
             raise Refused(503, f"there are {there_are} sessions, and no room for more", {"Retry-After": "10"})

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bokeh.core.types import ID
+from bokeh.protocol.message import Message
 from bokeh.server import urls
 from bokeh.server.contexts import ApplicationContext
 from bokeh.server.session import ServerSession
@@ -29,7 +30,8 @@ from bokeh.util.token import generate_jwt_token
 from tornado.web import HTTPError, RequestHandler
 
 from quart_app.servers import corrections
-from quart_app.servers.gate import Claim, Gate, Refused, read_session_id, read_token
+from quart_app.servers.gate import DISCARD, PURPOSE, Claim, Gate, Refused, read_session_id, read_token
+from quart_app.servers.outline import Outline
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class Guarded(AuthRequestHandler):
         is_new = not was_there and claim.session_id not in context._pending_sessions
         if is_new and not claim.creates:
             raise Refused(410, "this session is gone")
-        with self.gate.making() if is_new else nullcontext():
+        async with self.gate.making() if is_new else nullcontext():
             try:
                 session: ServerSession | None = await (
                     make() if is_new else context.create_session_if_needed(ID(claim.session_id))
@@ -80,6 +82,8 @@ class Guarded(AuthRequestHandler):
             if is_new:
                 await context._discard_session(session, lambda session: session.connection_count == 0)
             raise _application_failed()
+        if was_there:
+            self.gate.has_browser(session)
         return session
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -105,6 +109,8 @@ class WSHandler(Guarded, BokehWSHandler):
     """A websocket that is open only when its session is there."""
 
     _held: ServerSession | None = None
+    _is_pull = False
+    """Whether the other side has made the session, and takes it for a browser that is still to come."""
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Refuse before the upgrade. Bokeh accepts first and then closes, with a traceback for each."""
@@ -134,8 +140,16 @@ class WSHandler(Guarded, BokehWSHandler):
         finally:
             self._let_go()
 
+    async def send_message(self, message: Message[Any]) -> None:
+        """Tell whoever pulls the outline of the document, in the ACK, whose content is otherwise empty."""
+        if message.msgtype == "ACK" and self._is_pull and self.connection is not None:
+            message.content = {PURPOSE: Outline.of(self.connection.session.document).to_json()}
+        await super().send_message(message)
+
     def on_close(self) -> None:
         self.gate.leave(self)
+        if self._is_pull and self.close_code == DISCARD and self.connection is not None:
+            self.connection.session.request_expiration()
         super().on_close()
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
@@ -163,11 +177,15 @@ class WSHandler(Guarded, BokehWSHandler):
             raise Refused(403, "there is no token in Sec-WebSocket-Protocol")
         app, context, token = self.application, self.application_context, words[1]
         claim = read_token(token, key=app.secret_key, signed=app.sign_sessions, now=time())
-        return await self.obtain(
+        self._is_pull = claim.creates and app.sign_sessions
+        session = await self.obtain(
             claim,
             lambda: context.create_session_if_needed(ID(claim.session_id), self.request, token),
             takes_failed=False,
         )
+        if self._is_pull:
+            self.gate.wait_for_browser(session, context)
+        return session
 
     def _let_go(self) -> None:
         if self._held is not None:

@@ -16,7 +16,7 @@ from threading import Thread
 import httpx
 import psutil
 import pytest
-from harness import ROOT, Site, Stock, wait_until
+from harness import ROOT, Site, Stock, customized_site, wait_until
 
 ECHO = """
 import json
@@ -205,7 +205,8 @@ def test_a_document_that_is_too_large_is_told_with_the_limit_in_the_log(tmp_path
 
 
 def test_the_outline_of_a_large_document_is_read_without_holding_up_the_site():
-    from quart_app.embed.pull import Root, outline_of_json
+    from quart_app.embed.pull import outline_of_json
+    from quart_app.servers.outline import Root
 
     numbers = {"type": "object", "name": "ColumnDataSource", "id": "p2", "attributes": {"data": [1.5] * 1000}}
     root = {"type": "object", "name": "Row", "id": "p1", "attributes": {"name": "top", "children": [numbers]}}
@@ -273,3 +274,20 @@ def test_a_page_that_has_begun_says_where_the_plot_would_be_why_there_is_none(tm
         assert site.get("/sometimes").status_code == 500  # now it is known before the page begins
         flag.unlink()
         assert site.get("/sometimes").status_code == 200
+
+
+def test_pages_above_the_session_limit_get_503_until_those_that_nobody_came_for_have_waited(tmp_path):
+    with Site(BOKEH_MAX_SESSIONS="3", BOKEH_STREAM="0") as site:
+        statuses = [site.get("/sliders").status_code for _ in range(4)]
+        assert statuses == [200, 200, 200, 503]
+        answer = site.get("/sliders")
+        assert (answer.status_code, "All places are taken" in answer.text) == (503, True)
+        assert int(answer.headers["retry-after"]) > 0
+        wait_until(lambda: site.get("/sliders").status_code == 200, "the first one has given way")
+
+
+def test_a_session_whose_page_failed_is_ended_at_once():
+    with customized_site(BOKEH_MAX_SESSIONS="1", BOKEH_SESSION_LIFETIME="8") as site:
+        assert site.get("/raises/value").status_code == 500
+        # The server looks every two seconds: long before the eight that a session waits for its browser.
+        wait_until(lambda: site.get("/check").status_code == 200, "its place is free again", seconds=6)
