@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
+from time import monotonic, time
 
 from markupsafe import Markup
 from quart import Quart, has_request_context, request
@@ -24,10 +24,15 @@ from quart_app.embed.errors import (
     UnknownApplication,
 )
 from quart_app.embed.pull import Arguments, Customize, Unreachable, pull
+from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
+from quart_app.embed.visitor import current_visitor, give_cookie
+from quart_app.proxies import TrustedProxies
+from quart_app.relay import Relay
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.server import Server
 from quart_app.servers.supervisor import StartFailed
 from quart_app.settings import Settings, SettingsError
+from quart_app.stopping import watch_for_stop
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,10 @@ class BokehEmbed:
     def init_app(self, app: Quart) -> None:
         """Serve with this application. One extension object serves one application."""
         app.extensions["bokeh-embed"] = self
+        self._relay = Relay(app.asgi_app)
+        self._proxies = TrustedProxies(self._relay)
+        app.asgi_app = self._proxies  # type: ignore[method-assign]
+        app.after_request(give_cookie)
         app.while_serving(partial(self._serving, app))
 
     async def script(
@@ -102,6 +111,18 @@ class BokehEmbed:
             raise
         return PulledSession(session_id, script.direct(session_id, server.browser_url(name)))
 
+    def ticket(self, server: Server, application: str, session_id: str) -> str:
+        """Return the current visitor's ticket for a session; its cookie goes out with the response."""
+        content = Ticket(
+            session_id=session_id,
+            application=application,
+            server=server.name,
+            url=server.url,
+            generation=server.generation,
+            expires=int(time()) + LIFETIME,
+        )
+        return mint(content, current_visitor(), ticket_keys(self.settings.secret_keys))
+
     def _check(self, name: str) -> None:
         """Raise what can be known before a server is asked."""
         if not self.settings.servers:  # others may serve what our folder does not have
@@ -110,7 +131,8 @@ class BokehEmbed:
                 raise UnknownApplication(name)
             if app.error:
                 raise ApplicationFailed(name, app.error)
-        if has_request_context() and not self.fleet.accepts_pages_of(request.host):
+        relayed = self.settings.delivery == "relay"
+        if not relayed and has_request_context() and not self.fleet.accepts_pages_of(request.host):
             raise OriginNotAllowed(request.host)
 
     async def _pull_from_any(
@@ -150,4 +172,9 @@ class BokehEmbed:
                 raise SystemExit(f"quart-bokeh: {error}") from None
             self._executor = ThreadPoolExecutor(self.settings.pull_threads, "bokeh-pull")
             stack.callback(self._executor.shutdown, wait=False, cancel_futures=True)
+            self._proxies.peers = self.settings.trusted_proxies
+            await self._relay.open(self.settings, self.fleet)
+            stack.push_async_callback(self._relay.close)
+            watching = asyncio.create_task(watch_for_stop(self._relay.stop))
+            stack.callback(watching.cancel)
             yield

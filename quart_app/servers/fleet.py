@@ -43,7 +43,8 @@ class Fleet:
             # Somebody else's servers: signed as Bokeh's own variables say, as with bokeh.client.
             key = bokeh_settings.secret_key_bytes() if bokeh_settings.sign_sessions() else None
             self.servers = [
-                Server(url, url, self._settings.public_url, secret_key=key) for url in self._settings.servers
+                Server(f"server-{number}", url, self._settings.public_url, secret_key=key)
+                for number, url in enumerate(self._settings.servers, 1)
             ]
         else:
             async with self._stack:
@@ -55,6 +56,10 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def find(self, name: str) -> Server | None:
+        """Return the server of this name."""
+        return next((server for server in self.servers if server.name == name), None)
 
     def place(self) -> list[Server]:
         """Return the servers to try for a new session, in this order; the first has had its turn then."""

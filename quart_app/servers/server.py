@@ -31,6 +31,8 @@ class Server:
     """Where browsers find it, if that is elsewhere."""
     secret_key: bytes | None = None
     """The key of its session ids and tokens; None: it takes unsigned ones."""
+    generation: str = ""
+    """Which start of a process of ours this is; empty for servers that others run."""
     state: State = State.RUNNING
     used_at: float = 0.0
     rests_until: float = 0.0

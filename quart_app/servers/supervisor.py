@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import re
+import secrets
 import socket
 import sys
 from collections import deque
@@ -99,6 +100,7 @@ class Supervisor:
         report = json.loads(line)
         self.broken = report["broken"]
         self.server.url = f"http://127.0.0.1:{report['port']}"
+        self.server.generation = secrets.token_hex(8)
         self.server.change(State.RUNNING, f"process {process.pid}")
 
     async def _mind(self) -> None:
