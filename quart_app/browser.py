@@ -46,6 +46,7 @@ class Browser:
         self._receive = receive
         self._send = send
         self._heard_at = monotonic()
+        self._room = asyncio.Semaphore(2)
         self._over = asyncio.Event()
         self._is_too_large = False
         self._stream = self._take_over(getattr(send, "__self__", None), max_message)
@@ -57,6 +58,7 @@ class Browser:
             event = await self._receive()
         if event["type"] == "websocket.disconnect":
             raise Gone(event.get("code") or 1005)
+        self._room.release()
         data: str | bytes | None = event.get("bytes")
         if data is None:
             data = event.get("text")
@@ -129,7 +131,7 @@ class Browser:
         if not type(stream).__module__.startswith("hypercorn."):
             return None
         try:
-            buffer, handle = stream.buffer, stream.handle
+            buffer, handle, put = stream.buffer, stream.handle, stream.app_put
             # Hypercorn's own limit is 16 MiB for all websockets of a site, Bokeh's 20.
             buffer.max_length = max_message
             # It would compress whatever a browser offers to take compressed, for up to a second a message
@@ -146,7 +148,15 @@ class Browser:
                 elif stream.closed:  # told as a disconnect, except where data came before its time
                     self._over.set()
 
-            stream.handle = listen
+            async def put_when_there_is_room(event: Any) -> None:
+                # Its queue takes ten messages, which may have the largest size each.
+                if event["type"] == "websocket.receive":
+                    await self._room.acquire()
+                await put(event)
+
+            stream.handle, stream.app_put = listen, put_when_there_is_room
+            if stream.closed:
+                self._over.set()
         except AttributeError as error:
             log.warning("This Hypercorn has no %s: its own limits hold for websockets", error.name)
             return None

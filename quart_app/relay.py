@@ -109,6 +109,17 @@ class Relay:
         if self._session is not None:
             await self._session.close()
 
+    async def inquire(self, ticket: Ticket) -> str:
+        """Return whether a browser with this ticket could attach now: alive, gone, refused or unavailable."""
+        if not self._is_open:
+            return "unavailable"
+        try:
+            upstream = await self._connect_upstream(ticket, self._server(ticket))
+        except Refused as refused:
+            return {410: "gone", 403: "refused"}.get(refused.status, "unavailable")
+        await upstream.close()
+        return "alive"
+
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
         if scope["type"] != "websocket" or not f"{normpath('/' + path.lstrip('/'))}/".startswith("/bokeh/"):
@@ -149,6 +160,8 @@ class Relay:
         where = PATH.fullmatch(path)
         if where is None or b"%" in (scope.get("raw_path") or b""):
             raise Refused(403, "there is nothing at this path")
+        if any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]):
+            raise Refused(403, "it has a body")
         subprotocols = scope.get("subprotocols", [])
         if len(subprotocols) != 2 or subprotocols[0] != "bokeh":
             raise Refused(403, "it does not ask for the subprotocol bokeh with a ticket")

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_APPS": "bokeh_apps",
     "BOKEH_SERVERS": "",
     "BOKEH_PROCESSES": 1,
-    "BOKEH_DELIVERY": "direct",
+    "BOKEH_DELIVERY": "relay",
     "BOKEH_PUBLIC_URL": "",
     "BOKEH_PULL_TIMEOUT": 10,
     "BOKEH_PULL_THREADS": 8,
@@ -31,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_MAX_MESSAGE": 20 * 1024 * 1024,
     "BOKEH_TRUSTED_PROXIES": "",
     "BOKEH_MAX_CONNECTS": 120,
+    "BOKEH_FRAME_ANCESTORS": "'self'",
+    "BOKEH_CSP_UNSAFE_EVAL": 0,
 }
 
 
@@ -67,6 +69,10 @@ class Settings:
     """Whose ``X-Forwarded-…`` headers are believed: networks, and ``unix`` for a Unix socket."""
     max_connects: int
     """Websockets that one visitor may open in a minute."""
+    frame_ancestors: str
+    """Who may show our pages in a frame, in the words of a Content-Security-Policy."""
+    csp_unsafe_eval: bool
+    """Whether text may become code in our pages, as CustomJS and models like it need it."""
     secret_keys: tuple[bytes, ...]
     """The first signs sessions and tickets; all of them are accepted for tickets. At least 32 bytes each."""
 
@@ -123,6 +129,8 @@ class Settings:
             ),
             trusted_proxies=trusted_proxies,
             max_connects=_number("BOKEH_MAX_CONNECTS", read("BOKEH_MAX_CONNECTS"), int, "a whole number"),
+            frame_ancestors=_policy("BOKEH_FRAME_ANCESTORS", read("BOKEH_FRAME_ANCESTORS")),
+            csp_unsafe_eval=_switch("BOKEH_CSP_UNSAFE_EVAL", read("BOKEH_CSP_UNSAFE_EVAL")),
             secret_keys=_secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS")),
         )
 
@@ -144,6 +152,20 @@ def _number(key: str, value: Any, kind: Callable[[Any], Number], unit: str) -> N
     if not 0 < number < float("inf"):
         raise SettingsError(f"{key} must be {unit} above 0, not {value!r}")
     return number
+
+
+def _switch(key: str, value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in ("1", "0", "true", "false"):
+        raise SettingsError(f"{key} must be 1 or 0, not {value!r}")
+    return text in ("1", "true")
+
+
+def _policy(key: str, value: Any) -> str:
+    text = " ".join(str(value).split())
+    if not text or not text.isascii() or any(mark in text for mark in ";,"):
+        raise SettingsError(f"{key} must be sources such as 'self' https://example.org, not {value!r}")
+    return text
 
 
 def _url(key: str, value: str) -> str:

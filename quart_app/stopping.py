@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.util import Finalize
 from typing import Any
 
 POLL = 0.1
 """Seconds between two looks at Hypercorn's event, as Hypercorn's own."""
+GRACE = 5.0
+"""Seconds for the rest of a stop once Hypercorn's main process has lost patience with a worker."""
 
 
 def shutdown_event() -> Any | None:
@@ -29,10 +33,25 @@ async def watch_for_stop(stop: Callable[[], object]) -> None:
     event = shutdown_event()
     if event is None:
         return
-    with suppress(NotImplementedError, ValueError):  # not on Windows, not outside the main thread
-        # Hypercorn terminates the other workers when the first has ended, in the middle of their own
-        # good order, and their children would be left behind. TERM means the same as the event here.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, event.set)
+    loop = asyncio.get_running_loop()
+
+    def terminate() -> None:
+        if event.is_set():
+            # Hypercorn terminates all workers when the first has ended, in the middle of their own good
+            # order, and their children would be left behind.
+            loop.call_later(GRACE, _end_as_terminated)
+        else:
+            event.set()
+            # Hypercorn would start a worker again that ended in good order.
+            Finalize(None, _end_as_terminated, exitpriority=0)
+
+    with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; another thread than the main one
+        loop.add_signal_handler(signal.SIGTERM, terminate)
     while not event.is_set():  # noqa: ASYNC110, it is of another process
         await asyncio.sleep(POLL)
     stop()
+
+
+def _end_as_terminated() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+import psutil
 from aiohttp import web
-
 from harness import ROOT, Site
+
 from quart_app.embed.ticket import Ticket, mint, ticket_keys
 
-SECRET = "a secret key of tests, long enough"
+SECRET = "a secret key of tests, long enough"  # noqa: S105
 VISITOR = "v" * 43
 APP = "app"
 
@@ -22,12 +23,11 @@ APP = "app"
 def relayed_site(*arguments: str, **settings: str) -> Site:
     """Return a site whose session route answers what a client of the relay needs."""
     defaults = {"SECRET_KEY": SECRET, "BOKEH_DELIVERY": "relay", "BOKEH_MAX_CONNECTS": "1000"}
-    site = Site(
+    return Site(
         cwd=ROOT / "tests" / "sites",
         app="relayed:app",
         **{"BOKEH_APPS": str(ROOT / "bokeh_apps"), **defaults, **settings},
     )
-    return site
 
 
 def ticket(url: str, session_id: str = "s", visitor: str = VISITOR, **changes: Any) -> str:
@@ -42,6 +42,12 @@ def ticket(url: str, session_id: str = "s", visitor: str = VISITOR, **changes: A
     }
     keys = ticket_keys([changes.pop("secret", SECRET).encode()])
     return mint(Ticket(**{**content, **changes}), visitor, keys)
+
+
+def web_process(site: Site) -> psutil.Process:
+    """Return Hypercorn's worker."""
+    [worker] = [process for process in site.family() if "spawn_main" in " ".join(process.cmdline())]
+    return worker
 
 
 class Client:
@@ -104,6 +110,7 @@ class FakeServer:
         self.requests: list[web.Request] = []
         self.open = 0
         self.codes: list[int | None] = []
+        self.websockets: set[web.WebSocketResponse] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
@@ -137,9 +144,11 @@ class FakeServer:
         websocket = web.WebSocketResponse(protocols=("bokeh",), max_msg_size=0, compress=False, timeout=1)
         await websocket.prepare(request)
         self.open += 1
+        self.websockets.add(websocket)
         try:
             await self.behaviour(websocket)
         finally:
             self.open -= 1
+            self.websockets.discard(websocket)
             self.codes.append(websocket.close_code)
         return websocket

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, time
 
@@ -15,7 +15,8 @@ from markupsafe import Markup
 from quart import Quart, has_request_context, request
 
 from quart_app.catalogue import BokehApp, discover
-from quart_app.embed import script
+from quart_app.embed.assets import Assets
+from quart_app.embed.delivery import Delivery
 from quart_app.embed.errors import (
     ApplicationFailed,
     NoServer,
@@ -23,7 +24,8 @@ from quart_app.embed.errors import (
     PullTimedOut,
     UnknownApplication,
 )
-from quart_app.embed.pull import Arguments, Customize, Unreachable, pull
+from quart_app.embed.pull import Arguments, Customize, Outline, Pulled, Unreachable, pull
+from quart_app.embed.routes import routes
 from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.embed.visitor import current_visitor, give_cookie
 from quart_app.proxies import TrustedProxies
@@ -43,8 +45,27 @@ class PulledSession:
 
     id: str
     """Bokeh's session id. Whoever knows it has the session: it belongs in one page and in no log."""
-    script: Markup
-    """What the page's template shows at ``{{ script|indent(4)|safe }}``."""
+    application: str
+    server: Server
+    outline: Outline
+    delivery: Delivery = field(repr=False)
+
+    @property
+    def script(self) -> Markup:
+        """What the page's template shows at ``{{ script|indent(4)|safe }}``."""
+        return self.delivery.script(self)
+
+    @property
+    def root_names(self) -> list[str]:
+        """The names of the document's roots that have one, in the document's order."""
+        return [root.name for root in self.outline.roots if root.name]
+
+    def root(self, name: str) -> Markup:
+        """Return what a template shows in the place of this root alone.
+
+        All roots of a session share one connection. Raises LookupError for a name that no root has.
+        """
+        return self.delivery.root(self, name)
 
 
 class BokehEmbed:
@@ -56,10 +77,12 @@ class BokehEmbed:
 
     settings: Settings
     fleet: Fleet
+    delivery: Delivery
 
     def __init__(self, app: Quart | None = None) -> None:
         self.applications: dict[str, BokehApp] = {}
         """The applications of the folder BOKEH_APPS, by name."""
+        self.assets = Assets()
         self._executor: ThreadPoolExecutor | None = None
         if app is not None:
             self.init_app(app)
@@ -67,10 +90,11 @@ class BokehEmbed:
     def init_app(self, app: Quart) -> None:
         """Serve with this application. One extension object serves one application."""
         app.extensions["bokeh-embed"] = self
-        self._relay = Relay(app.asgi_app)
-        self._proxies = TrustedProxies(self._relay)
+        self.relay = Relay(app.asgi_app)
+        self._proxies = TrustedProxies(self.relay)
         app.asgi_app = self._proxies  # type: ignore[method-assign]
         app.after_request(give_cookie)
+        app.register_blueprint(routes)
         app.while_serving(partial(self._serving, app))
 
     async def script(
@@ -100,7 +124,7 @@ class BokehEmbed:
         try:
             self._check(name)
             async with asyncio.timeout(self.settings.pull_timeout):
-                server, session_id = await self._pull_from_any(
+                server, pulled = await self._pull_from_any(
                     name, deadline=deadline, arguments=arguments or {}, customize=customize
                 )
         except TimeoutError:
@@ -109,7 +133,7 @@ class BokehEmbed:
         except ApplicationFailed as failed:
             log.error("[%s] %s: %s", failed.id, name, failed.reason)
             raise
-        return PulledSession(session_id, script.direct(session_id, server.browser_url(name)))
+        return PulledSession(pulled.session_id, name, server, pulled.outline, self.delivery)
 
     def ticket(self, server: Server, application: str, session_id: str) -> str:
         """Return the current visitor's ticket for a session; its cookie goes out with the response."""
@@ -137,7 +161,7 @@ class BokehEmbed:
 
     async def _pull_from_any(
         self, name: str, *, deadline: float, arguments: Arguments, customize: Customize | None
-    ) -> tuple[Server, str]:
+    ) -> tuple[Server, Pulled]:
         """Pull from the server whose turn it is, or from the next one that can be reached."""
         loop = asyncio.get_running_loop()
         for server in self.fleet.place():
@@ -170,11 +194,14 @@ class BokehEmbed:
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 raise SystemExit(f"quart-bokeh: {error}") from None
+            self.assets.load()
+            self.delivery = Delivery(self.settings, self.assets, self.ticket)
             self._executor = ThreadPoolExecutor(self.settings.pull_threads, "bokeh-pull")
+            self._executor.submit(self.assets.compress)
             stack.callback(self._executor.shutdown, wait=False, cancel_futures=True)
             self._proxies.peers = self.settings.trusted_proxies
-            await self._relay.open(self.settings, self.fleet)
-            stack.push_async_callback(self._relay.close)
-            watching = asyncio.create_task(watch_for_stop(self._relay.stop))
+            await self.relay.open(self.settings, self.fleet)
+            stack.push_async_callback(self.relay.close)
+            watching = asyncio.create_task(watch_for_stop(self.relay.stop))
             stack.callback(watching.cancel)
             yield

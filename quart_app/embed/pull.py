@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
@@ -33,6 +34,30 @@ Customize = Callable[[Document], object]
 Arguments = Mapping[str, list[str]]
 
 
+@dataclass(frozen=True)
+class Root:
+    """A root of a document: its id, and its name if it has one."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a page must know of a document: its roots, and the names of the model types in it."""
+
+    roots: tuple[Root, ...]
+    types: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A session that was made: its id, and the outline of its document."""
+
+    session_id: str
+    outline: Outline
+
+
 class Unreachable(Exception):
     """The server did not take the connection, or lost it; another one may do better."""
 
@@ -45,7 +70,7 @@ def pull(
     max_message: int,
     arguments: Arguments,
     customize: Customize | None,
-) -> str:
+) -> Pulled:
     """Open a new session of the application on the server, change its document, and return its id.
 
     Blocks, so call it in a thread. The session stays on the server and waits for its browser. What
@@ -62,12 +87,12 @@ def pull(
         raise TimeoutError
     loop = IOLoop()
     try:
-        session_id: str = loop.run_sync(
+        pulled: Pulled = loop.run_sync(
             lambda: _pull(server, application, max_message, arguments, customize), timeout=remaining
         )
     finally:
         loop.close(all_fds=True)
-    return session_id
+    return pulled
 
 
 async def _pull(
@@ -76,7 +101,7 @@ async def _pull(
     max_message: int,
     arguments: Arguments,
     customize: Customize | None,
-) -> str:
+) -> Pulled:
     key, signed = server.secret_key, server.secret_key is not None
     session_id = generate_session_id(key, signed)
     # As bytes, for that is what an application finds there when its page comes from the server itself.
@@ -86,7 +111,7 @@ async def _pull(
     with _failures_of(application):
         await connection.receive()  # the ACK that says the application has run
         reply = await connection.ask(connection.protocol.create("PULL-DOC-REQ"))
-        is_empty = not reply.content["doc"]["roots"]
+        outline = _outline_of_json(reply.content["doc"])
     if customize is not None:
         document = Document()
         cast(pull_doc_reply, reply).push_to_document(document)
@@ -95,12 +120,35 @@ async def _pull(
         with _failures_of(application):
             for change in changes:
                 await connection.ask(change)
-        is_empty = not document.roots
-    if is_empty:
+        outline = _outline_of(document)
+    if not outline.roots:
         # A script that raises leaves no roots, and a client gets no other sign of it.
         raise ApplicationFailed(application, "it raised an error or added nothing to its document")
     connection.close()
-    return session_id
+    return Pulled(session_id, outline)
+
+
+def _outline_of(document: Document) -> Outline:
+    roots = tuple(Root(root.id, root.name) for root in document.roots)
+    return Outline(roots, frozenset(type(model).__qualified_model__ for model in document.models))
+
+
+def _outline_of_json(doc: Any) -> Outline:
+    types: set[str] = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if value.get("type") == "object":
+                types.add(value["name"])
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(doc["roots"])
+    roots = tuple(Root(root["id"], root.get("attributes", {}).get("name")) for root in doc["roots"])
+    return Outline(roots, frozenset(types))
 
 
 def _collect_changes(document: Document, protocol: Protocol) -> list[Message[Any]]:

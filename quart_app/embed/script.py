@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
 from bokeh.core.types import ID
 from bokeh.embed import server_session
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
+
+from quart_app.embed.pull import Root
+
+RELAY = Markup(
+    """\
+{preloads}
+<link rel="stylesheet" href="{stylesheet}">
+<div class="bokeh-embed" data-app="{app}" data-state="loading">
+  <script type="application/json">{block}</script>
+</div>
+<script type="module" src="{loader}"></script>"""
+)
+PRELOAD = Markup('<link rel="preload" as="script" href="{url}">')
 
 
 def direct(session_id: str, url: str) -> Markup:
@@ -13,3 +30,51 @@ def direct(session_id: str, url: str) -> Markup:
     url: of the application on its server, as the browser reaches it.
     """
     return Markup(server_session(session_id=ID(session_id), url=url))
+
+
+@dataclass(frozen=True)
+class Block:
+    """What the loader in the page has to know about a session: the data block, key for key.
+
+    All URLs begin at the host: they have the path prefix in them.
+    """
+
+    app: str
+    ticket: str
+    path: str
+    """Of the websocket, without its ``/ws``."""
+    renew: str
+    """Where a page without a URL of its own asks for a new session."""
+    bokeh: str
+    """Version of the BokehJS in the bundles."""
+    roots: tuple[Root, ...]
+    bundles: tuple[str, ...]
+    """URLs of the scripts that the document needs, in the order of loading."""
+    others: tuple[str, ...]
+    """URLs of those that it may need when it changes."""
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def relay(block: Block, *, loader: str, stylesheet: str, root: str | None = None) -> Markup:
+    """Return an element with the data block, and our loader: the browser then talks to this site only.
+
+    loader, stylesheet: URLs of embed.js and embed.css.
+    root: name of the one root that the element shows; None: all of them.
+    """
+    content = block.as_dict()
+    if root is not None:
+        content["root"] = root
+    return RELAY.format(
+        app=block.app,
+        block=htmlsafe_json_dumps(content, separators=(",", ":")),
+        loader=loader,
+        stylesheet=stylesheet,
+        preloads=preloads(block.bundles),
+    )
+
+
+def preloads(urls: Sequence[str]) -> Markup:
+    """Return the tags that make a browser fetch scripts while it still reads the page."""
+    return Markup("\n").join(PRELOAD.format(url=url) for url in urls)
