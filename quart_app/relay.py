@@ -29,7 +29,7 @@ from bokeh.core.types import ID
 from bokeh.util.token import generate_jwt_token
 
 from quart_app.browser import Browser, Gone, Receive, Send, TooLarge
-from quart_app.carrying import Closed, is_legal, to_browser, to_server
+from quart_app.carrying import Closed, Patience, is_legal, to_browser, to_server
 from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
 from quart_app.embed.visitor import foreign_origin, visitor_of
 from quart_app.flood import Limit
@@ -251,12 +251,14 @@ class Relay:
         if not self._is_open:  # it stopped while we were connecting
             _end(ending, RESTART)
         name = f"{ticket.application} on {ticket.server}"
+        patience = Patience()
         try:
             await browser.accept()
             log.debug("A browser is attached to %s", name)
             async with asyncio.TaskGroup() as group:
-                group.create_task(to_server(browser, upstream))
-                group.create_task(to_browser(upstream, browser))
+                group.create_task(to_server(browser, upstream, patience))
+                group.create_task(to_browser(upstream, browser, patience))
+                group.create_task(patience.watch())
                 group.create_task(browser.watch())
                 group.create_task(_until(ending))
         except* Gone as gone:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Line:
-    """A TCP proxy in a thread. While ``is_closed`` it takes no connection; while ``is_silent`` it carries nothing."""
+    """A TCP proxy. While ``is_closed`` it takes no connection, while ``is_silent`` it carries nothing."""
 
     def __init__(self, port: int) -> None:
         self._target = port

@@ -116,7 +116,7 @@ class Assets:
             model = HasProps.model_class_reverse_map.get(type_)
             if model is not None:
                 names |= _bundles_of(model)
-            if model is None or not model.__module__.startswith("bokeh."):
+            if "." in type_ and not type_.startswith("bokeh."):  # BokehJS's own have short names
                 extension = self._extension(type_)
                 if extension is not None:
                     # Its script takes classes from these when it is loaded, whatever the document uses.

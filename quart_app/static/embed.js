@@ -43,6 +43,7 @@ const TEXT = {
 const GONE = 4410, ELSEWHERE = 4409, TOO_LARGE = 1009;
 const SILENCE = 20_000; // milliseconds without a word from the server, while there should be one
 const SIGN_OF_LIFE = 5_000; // the same for a plot that was ready, when the network or the tab comes back
+const PATIENCE = 15_000; // milliseconds for which a site that is busy, or starts, is asked for a new session
 const LONGEST_DELAY = 15_000; // milliseconds between two attempts
 const QUICK = 300; // milliseconds within which the first attempts of many pages spread
 
@@ -57,6 +58,9 @@ class Failure extends Error {
 
 /** Something that ends the session for this page. */
 class Lost extends Failure {}
+
+/** What is likely to be over in a moment. */
+class Busy extends Failure {}
 
 /** @type {Map<string, Promise<void>>} */
 const scripts = new Map();
@@ -213,7 +217,7 @@ class Session {
         element.prepend(note);
       }
       const said = document.createElement("p");
-      said.textContent = id ? `${text} (${id})` : text;
+      said.textContent = id && !text.includes(id) ? `${text} (${id})` : text;
       note.replaceChildren(...(text ? [said] : []));
       if (action) {
         const button = document.createElement("button");
@@ -476,7 +480,8 @@ class Session {
     }
     this.show("loading", TEXT.loading);
     try {
-      const blocks = await this.fetchBlocks();
+      const blocks = await this.fetchBlocks(Date.now() + PATIENCE);
+      if (!sessions.has(this)) return;
       const elements = [...this.places.keys()];
       this.end();
       start(elements.map((element, i) => [element, blocks[i]]));
@@ -485,14 +490,34 @@ class Session {
     }
   }
 
-  /** @returns {Promise<Block[]>} for each element, what the page itself would hold now */
-  async fetchBlocks() {
+  /**
+   * Return, for each element, what the page itself would hold now. A site that says it will be back soon is
+   * asked again.
+   * @param {number} until  in milliseconds, as Date.now()
+   * @returns {Promise<Block[]>}
+   */
+  async fetchBlocks(until) {
+    try {
+      return await this.fetchBlocksOnce();
+    } catch (error) {
+      if (!(error instanceof Busy) || Date.now() > until) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500 + 500 * Math.random()));
+    return this.fetchBlocks(until);
+  }
+
+  /** @returns {Promise<Block[]>} */
+  async fetchBlocksOnce() {
     const elements = [...this.places.keys()];
     if (elements.every((element) => numbers.has(element))) {
       const response = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      if (!response.ok) throw refusal(response, page.querySelector("[data-error-id]")?.getAttribute("data-error-id"));
+      const told = /** @type {HTMLElement | null} */ (page.querySelector("[data-error]"));
+      if (!response.ok) throw refusal(response, told?.dataset.error, told?.textContent);
       const found = page.querySelectorAll(".bokeh-embed");
+      const failed = [...found].find((element, i) =>
+        element.matches("[data-state='error']") && elements.some((own) => numbers.get(own) === i));
+      if (failed) throw refusal(response, null, failed.querySelector("p:nth-of-type(2)")?.textContent);
       const blocks = elements.map((element) => read(found[numbers.get(element) ?? -1]));
       if (blocks.every((block, i) => block?.app === this.block.app && block?.root === this.places.get(elements[i])?.root)) {
         return /** @type {Block[]} */ (blocks);
@@ -532,9 +557,10 @@ function post(url, asked) {
   });
 }
 
-/** @param {Response} response @param {string | null} [id] @param {string} [text] */
+/** @param {Response} response @param {string | null} [id] @param {string | null} [text] */
 function refusal(response, id, text) {
-  return new Failure(text ?? `${TEXT.failed} The site answered ${response.status}.`, id);
+  const kind = response.headers.has("Retry-After") ? Busy : Failure;
+  return new kind(text ?? `${TEXT.failed} The site answered ${response.status}.`, id);
 }
 
 /** @type {Set<Session>} */

@@ -1,4 +1,4 @@
-"""A site of somebody else: an application in one piece, in parts, and in elements that come into the page later."""
+"""A site of somebody else: an application in one piece, in parts, and twice in a page."""
 
 from pathlib import Path
 

@@ -3,6 +3,10 @@
 Two roots with names, arrays of NumPy, and changes that need more of BokehJS than the first document did.
 """
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 from bokeh.io import curdoc
 from bokeh.layouts import column
@@ -35,12 +39,19 @@ def add() -> None:
     controls.children = [*controls.children, table]
 
 
+def leave(sign: Path) -> Callable[[object], None]:
+    # The names of this module are gone by then.
+    return lambda context: sign.touch()
+
+
 def count(event: object) -> None:
     ready.text = str(int(ready.text) + 1)
 
 
 offset.on_change("value", move)
 more.on_click(add)
+if ended := os.environ.get("PARTS_ENDED"):
+    curdoc().on_session_destroyed(leave(Path(ended)))
 curdoc().on_event("document_ready", count)
 curdoc().add_root(plot)
 curdoc().add_root(controls)
