@@ -17,6 +17,8 @@ from typing import Any
 
 from wsproto.events import Ping
 
+from quart_app.sockets import Wire
+
 log = logging.getLogger(__name__)
 
 PING_EVERY = 20.0
@@ -50,6 +52,8 @@ class Browser:
         self._over = asyncio.Event()
         self._is_too_large = False
         self._stream = self._take_over(getattr(send, "__self__", None), max_message)
+        writer = self._writer()
+        self._wire = Wire(writer.get_extra_info("socket") if writer else None)
 
     async def receive(self) -> str | bytes:
         """Return the next message. Raises Gone."""
@@ -66,6 +70,7 @@ class Browser:
 
     async def send(self, data: str | bytes) -> None:
         """Send a message; returns when the connection can take the next one."""
+        self._wire.cork()
         if isinstance(data, str):
             await self._send({"type": "websocket.send", "bytes": None, "text": data})
         else:
@@ -164,8 +169,11 @@ class Browser:
 
     def _abort(self) -> None:
         """Drop a connection whose browser takes nothing any more; closing it would wait for the browser."""
+        if writer := self._writer():
+            writer.transport.abort()
+
+    def _writer(self) -> Any | None:
+        """Return the writer of Hypercorn's connection, unless that is shared with others (HTTP/2)."""
         protocol = getattr(getattr(self._stream, "send", None), "__self__", None)
-        if type(protocol).__name__ == "H11Protocol":  # an HTTP/2 connection has other streams
-            server = getattr(getattr(protocol, "send", None), "__self__", None)
-            if writer := getattr(server, "writer", None):
-                writer.transport.abort()
+        server = getattr(getattr(protocol, "send", None), "__self__", None)
+        return getattr(server, "writer", None) if type(protocol).__name__ == "H11Protocol" else None

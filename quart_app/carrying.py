@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from contextlib import suppress
+from time import monotonic
 
 from aiohttp import ClientWebSocketResponse, WebSocketError, WSMessage, WSMsgType
 
 from quart_app.browser import Browser
+from quart_app.sockets import Wire
 
 SEND_TIMEOUT = 30.0
 """Seconds for one message to be taken; who needs longer has stopped reading."""
@@ -22,40 +22,59 @@ class Closed(Exception):
         self.code, self.reason = code, reason
 
 
-async def to_server(browser: Browser, upstream: ClientWebSocketResponse) -> None:
+class Patience:
+    """Ends the carrying when a side does not take a message in time.
+
+    Looked at now and then: a timer for each frame would cost a tenth of what carrying it costs.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def begin(self, who: str) -> None:
+        self._since[who] = monotonic()
+
+    def end(self, who: str) -> None:
+        del self._since[who]
+
+    async def watch(self) -> None:
+        """Raise Closed when it is at an end."""
+        while True:
+            await asyncio.sleep(SEND_TIMEOUT / 6)
+            for who, since in self._since.items():
+                if monotonic() - since > SEND_TIMEOUT:
+                    raise Closed(1011, f"{who} takes nothing")
+
+
+async def to_server(browser: Browser, upstream: ClientWebSocketResponse, patience: Patience) -> None:
     """Pass on what the browser says. Raises Gone when it leaves."""
+    wire = Wire(upstream.get_extra_info("socket"))
     while True:
         data = await browser.receive()
+        wire.cork()
+        patience.begin("the server")
         try:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                if isinstance(data, str):
-                    await upstream.send_str(data)
-                else:
-                    await upstream.send_bytes(data)
-        except TimeoutError:
-            raise Closed(1011, "the server takes nothing") from None
+            if isinstance(data, str):
+                await upstream.send_str(data)
+            else:
+                await upstream.send_bytes(data)
         except ConnectionError:
             return  # the other pump finds out why
+        finally:
+            patience.end("the server")
 
 
-async def to_browser(upstream: ClientWebSocketResponse, browser: Browser) -> None:
+async def to_browser(upstream: ClientWebSocketResponse, browser: Browser, patience: Patience) -> None:
     """Pass on what the server says. Raises Closed when it ends."""
-    connection = upstream.get_extra_info("socket")
-    acknowledge = getattr(socket, "TCP_QUICKACK", None)  # Linux
+    wire = Wire(upstream.get_extra_info("socket"))
     while True:
         message = await upstream.receive()
-        if acknowledge and connection is not None:
-            # A stock server sends a message in three small writes and waits for the ACK of each.
-            with suppress(OSError):
-                connection.setsockopt(socket.IPPROTO_TCP, acknowledge, 1)
-        if message.type is WSMsgType.BINARY or message.type is WSMsgType.TEXT:
-            try:
-                async with asyncio.timeout(SEND_TIMEOUT):
-                    await browser.send(message.data)
-            except TimeoutError:
-                raise Closed(1011, "the browser takes nothing") from None
-        else:
+        wire.acknowledge()
+        if message.type is not WSMsgType.BINARY and message.type is not WSMsgType.TEXT:
             raise _why(message)
+        patience.begin("the browser")
+        await browser.send(message.data)
+        patience.end("the browser")
 
 
 def _why(message: WSMessage) -> Closed:

@@ -11,23 +11,32 @@ from typing import Any
 import aiohttp
 import psutil
 from aiohttp import web
-from harness import ROOT, Site
+from harness import BIN, ROOT, Process, Site
 
 from quart_app.embed.ticket import Ticket, mint, ticket_keys
 
 SECRET = "a secret key of tests, long enough"  # noqa: S105
 VISITOR = "v" * 43
 APP = "app"
+READY = r"Running on http://127\.0\.0\.1:(\d+)"
 
 
-def relayed_site(*arguments: str, **settings: str) -> Site:
-    """Return a site whose session route answers what a client of the relay needs."""
-    defaults = {"SECRET_KEY": SECRET, "BOKEH_DELIVERY": "relay", "BOKEH_MAX_CONNECTS": "1000"}
-    return Site(
-        cwd=ROOT / "tests" / "sites",
-        app="relayed:app",
-        **{"BOKEH_APPS": str(ROOT / "bokeh_apps"), **defaults, **settings},
-    )
+class RelayedSite(Site):
+    """A site whose session route answers what a client of the relay needs.
+
+    arguments: more of them for Hypercorn.
+    """
+
+    def __init__(self, *arguments: str, **settings: str) -> None:
+        defaults = {
+            "BOKEH_APPS": str(ROOT / "bokeh_apps"),
+            "BOKEH_DELIVERY": "relay",
+            "BOKEH_MAX_CONNECTS": "1000",
+            "SECRET_KEY": SECRET,
+        }
+        env = {f"QUART_{key}": value for key, value in {**defaults, **settings}.items() if value}
+        command = [str(BIN / "hypercorn"), "relayed:app", "-b", "127.0.0.1:0", *arguments]
+        Process.__init__(self, command, READY, ROOT / "tests" / "sites", env)
 
 
 def ticket(url: str, session_id: str = "s", visitor: str = VISITOR, **changes: Any) -> str:

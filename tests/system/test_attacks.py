@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from harness import Site, wait_until
-from relaying import SECRET, VISITOR, Client, FakeServer, echo, relayed_site, ticket, web_process
+from relaying import SECRET, VISITOR, Client, FakeServer, RelayedSite, echo, ticket, web_process
 
 PATH = "/bokeh/server-1/app/ws"
 STRANGER = "w" * 43
@@ -30,7 +30,7 @@ def fake() -> Iterator[FakeServer]:
 
 @pytest.fixture(scope="module")
 def site(fake) -> Iterator[Site]:
-    with relayed_site(BOKEH_SERVERS=fake.url) as site:
+    with RelayedSite(BOKEH_SERVERS=fake.url) as site:
         yield site
 
 
@@ -294,7 +294,7 @@ def test_an_endless_message_is_not_collected(site, fake):
 
 
 def test_a_flood_of_one_visitor_and_a_flood_of_guesses_are_429(fake):
-    with relayed_site(BOKEH_SERVERS=fake.url, BOKEH_MAX_CONNECTS="5") as site:
+    with RelayedSite(BOKEH_SERVERS=fake.url, BOKEH_MAX_CONNECTS="5") as site:
 
         async def main() -> None:
             async with Client(site.url) as client, Client(site.url, STRANGER) as stranger:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 from harness import Site, wait_until
-from relaying import VISITOR, Client, FakeServer, echo, relayed_site, ticket, web_process
+from relaying import VISITOR, Client, FakeServer, RelayedSite, echo, ticket, web_process
 
 BINARY, TEXT, CLOSE = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.CLOSE
 MEGABYTE = b"x" * 1_000_000
@@ -23,7 +23,7 @@ def fake() -> Iterator[FakeServer]:
 
 @pytest.fixture(scope="module")
 def site(fake) -> Iterator[Site]:
-    with relayed_site(BOKEH_SERVERS=fake.url) as site:
+    with RelayedSite(BOKEH_SERVERS=fake.url) as site:
         yield site
 
 
@@ -314,7 +314,7 @@ def test_a_handshake_that_is_given_up_ends_the_one_with_the_server():
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.settimeout(10)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        site = stack.enter_context(relayed_site(BOKEH_SERVERS=url))
+        site = stack.enter_context(RelayedSite(BOKEH_SERVERS=url))
         browser = raw_handshake(site.url, ticket(url))
         upstream, _ = listener.accept()
         stack.enter_context(upstream)
@@ -328,7 +328,7 @@ def test_a_server_that_does_not_answer_is_a_503_in_time():
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        site = stack.enter_context(relayed_site(BOKEH_SERVERS=url, BOKEH_PULL_TIMEOUT="1"))
+        site = stack.enter_context(RelayedSite(BOKEH_SERVERS=url, BOKEH_PULL_TIMEOUT="1"))
 
         async def main() -> None:
             async with Client(site.url) as client:
