@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from quart_app.embed.errors import ApplicationFailed
 from quart_app.embed.extension import BokehEmbed
+from quart_app.headers import page_headers
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,7 @@ async def bkapp_page(application: str) -> Response:
         description=app.description if app else "",
         name=application,
     )
-    response = await make_response(page)
-    # The page holds a session that is this browser's alone, and only while it is open.
-    response.headers["Cache-Control"] = "no-store"
-    return cast(Response, response)
+    return cast(Response, await make_response(page))
 
 
 @pages.get("/<application>/static/<path:filename>")
@@ -91,3 +89,17 @@ async def error_page(error: HTTPException) -> Response:
             response.headers[name] = value
     response.headers["Cache-Control"] = "no-store"
     return cast(Response, response)
+
+
+@pages.after_app_request
+async def tell_browsers(response: Response) -> Response:
+    """Give every page its headers."""
+    if response.mimetype == "text/html":
+        response.headers.update(page_headers(embed().settings))
+    return response
+
+
+@pages.app_context_processor
+async def stylesheet() -> dict[str, str]:
+    """Tell templates where the style sheet of the site is."""
+    return {"stylesheet": embed().delivery.url("site.css")}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import hmac
 import logging
+import multiprocessing
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from quart_app.proxies import Network, parse_peers
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_APPS": "bokeh_apps",
     "BOKEH_SERVERS": "",
     "BOKEH_PROCESSES": 1,
-    "BOKEH_DELIVERY": "direct",
+    "BOKEH_DELIVERY": "relay",
     "BOKEH_PUBLIC_URL": "",
     "BOKEH_PULL_TIMEOUT": 10,
     "BOKEH_PULL_THREADS": 8,
@@ -34,6 +37,10 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_MAX_SESSIONS": 200,
     "BOKEH_SESSION_LIFETIME": 60,
     "BOKEH_MAX_MESSAGE": 20 * 1024 * 1024,
+    "BOKEH_TRUSTED_PROXIES": "",
+    "BOKEH_MAX_CONNECTS": 120,
+    "BOKEH_FRAME_ANCESTORS": "'self'",
+    "BOKEH_CSP_UNSAFE_EVAL": 0,
 }
 
 
@@ -55,7 +62,7 @@ class Settings:
     processes: int
     """How many ``bokeh serve`` processes the site starts for itself."""
     delivery: str
-    """``direct``: the browser talks to the Bokeh server itself."""
+    """``direct``: the browser talks to the Bokeh server itself; ``relay``: to the site only."""
     public_url: str
     """URL under which browsers reach the one Bokeh server; empty: the server's own."""
     pull_timeout: float
@@ -82,8 +89,21 @@ class Settings:
     """Seconds that a session waits for its browser."""
     max_message: int
     """Bytes of the largest websocket message."""
-    secret_key: bytes
-    """Signs sessions; at least 32 bytes."""
+    trusted_proxies: tuple[Network | str, ...]
+    """Whose ``X-Forwarded-…`` headers are believed: networks, and ``unix`` for a Unix socket."""
+    max_connects: int
+    """Websockets that one visitor may open in a minute."""
+    frame_ancestors: str
+    """Who may show our pages in a frame, in the words of a Content-Security-Policy."""
+    csp_unsafe_eval: bool
+    """Whether text may become code in our pages, as CustomJS and models like it need it."""
+    secret_keys: tuple[bytes, ...]
+    """The first signs sessions and tickets; all of them are accepted for tickets. At least 32 bytes each."""
+
+    @property
+    def secret_key(self) -> bytes:
+        """Signs sessions and tickets."""
+        return self.secret_keys[0]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
@@ -109,8 +129,12 @@ class Settings:
                     "BOKEH_PUBLIC_URL is the address of one Bokeh server: name that server in BOKEH_SERVERS"
                 )
         delivery = str(read("BOKEH_DELIVERY")).strip().lower()
-        if delivery != "direct":
-            raise SettingsError(f"BOKEH_DELIVERY must be 'direct', not {delivery!r}")
+        if delivery not in ("relay", "direct"):
+            raise SettingsError(f"BOKEH_DELIVERY must be 'relay' or 'direct', not {delivery!r}")
+        try:
+            trusted_proxies = parse_peers(str(read("BOKEH_TRUSTED_PROXIES")))
+        except ValueError as error:
+            raise SettingsError(f"BOKEH_TRUSTED_PROXIES: {error}") from None
         processes = read("BOKEH_PROCESSES")
         if str(processes).strip().lower() == "auto":
             processes = os.cpu_count() or 1
@@ -138,7 +162,11 @@ class Settings:
             max_message=_number(
                 "BOKEH_MAX_MESSAGE", read("BOKEH_MAX_MESSAGE"), int, "a whole number of bytes"
             ),
-            secret_key=_secret_key(config.get("SECRET_KEY")),
+            trusted_proxies=trusted_proxies,
+            max_connects=_number("BOKEH_MAX_CONNECTS", read("BOKEH_MAX_CONNECTS"), int, "a whole number"),
+            frame_ancestors=_policy("BOKEH_FRAME_ANCESTORS", read("BOKEH_FRAME_ANCESTORS")),
+            csp_unsafe_eval=_yes_or_no("BOKEH_CSP_UNSAFE_EVAL", read("BOKEH_CSP_UNSAFE_EVAL")),
+            secret_keys=_secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS")),
         )
 
 
@@ -185,6 +213,13 @@ def _warm(value: Any) -> dict[str, int]:
     return sizes
 
 
+def _policy(key: str, value: Any) -> str:
+    text = " ".join(str(value).split())
+    if not text or not text.isascii() or any(mark in text for mark in ";,"):
+        raise SettingsError(f"{key} must be sources such as 'self' https://example.org, not {value!r}")
+    return text
+
+
 def _url(key: str, value: str) -> str:
     """Return the URL without a slash at its end."""
     try:
@@ -197,10 +232,15 @@ def _url(key: str, value: str) -> str:
     return value.rstrip("/")
 
 
-def _secret_key(value: Any) -> bytes:
+def _secret_keys(value: Any, fallbacks: Any) -> tuple[bytes, ...]:
     if not value:
-        return secrets.token_bytes(32)
-    key = value if isinstance(value, bytes) else str(value).encode()
-    if len(key) < 32:
-        raise SettingsError(f"SECRET_KEY must have at least 32 bytes, not {len(key)}")
-    return key
+        # Not for ever, but the same in all workers of one start: a page of one can attach through another.
+        authkey = bytes(multiprocessing.current_process().authkey)
+        return (hmac.digest(authkey, b"quart-bokeh SECRET_KEY", "sha256"),)
+    older = [fallbacks] if isinstance(fallbacks, str | bytes) else list(fallbacks or ())
+    keys = tuple(key if isinstance(key, bytes) else str(key).encode() for key in [value, *older])
+    for number, key in enumerate(keys):
+        if len(key) < 32:
+            name = "SECRET_KEY_FALLBACKS: each" if number else "SECRET_KEY"
+            raise SettingsError(f"{name} must have at least 32 bytes, not {len(key)}")
+    return keys

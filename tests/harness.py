@@ -127,8 +127,8 @@ def customized_site(**settings: str) -> Site:
 class Stock(Process):
     """Bokeh's own ``bokeh serve``."""
 
-    def __init__(self, *arguments: str, cwd: Path = ROOT) -> None:
-        command = [str(BIN / "bokeh"), "serve", *arguments, "--port", "0"]
+    def __init__(self, *arguments: str, cwd: Path = ROOT, port: str = "0") -> None:
+        command = [str(BIN / "bokeh"), "serve", *arguments, "--port", port]
         super().__init__(command, r"Bokeh app running at: http://localhost:(\d+)", cwd, {})
 
     def __enter__(self) -> Stock:

@@ -67,6 +67,7 @@ table = DataTable(
     source=source,
     width=850,
     height=220,
+    reorderable=False,
     columns=[
         TableColumn(field=name, title=name.replace("_", " ")) for name in ("species", "island", *MEASURES)
     ],

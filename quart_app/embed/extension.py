@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from markupsafe import Markup
@@ -14,14 +15,21 @@ from quart import Quart, has_request_context, request
 
 from quart_app.catalogue import BokehApp, discover
 from quart_app.embed import script, shell
+from quart_app.embed.assets import Assets
+from quart_app.embed.delivery import Delivery
 from quart_app.embed.errors import ApplicationFailed, EmbedError, OriginNotAllowed
 from quart_app.embed.limits import Place
 from quart_app.embed.pull import Arguments, Customize, Passed
 from quart_app.embed.puller import Puller, logged
+from quart_app.embed.routes import routes
 from quart_app.embed.session import PulledSession
+from quart_app.embed.visitor import current_visitor, give_cookie, visitor_of
+from quart_app.proxies import TrustedProxies
+from quart_app.relay import Relay
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.supervisor import StartFailed
 from quart_app.settings import Settings, SettingsError
+from quart_app.stopping import watch_for_stop
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +48,12 @@ class BokehEmbed:
     settings: Settings
     fleet: Fleet
     puller: Puller
+    delivery: Delivery
 
     def __init__(self, app: Quart | None = None) -> None:
         self.applications: dict[str, BokehApp] = {}
         """The applications of the folder BOKEH_APPS, by name."""
+        self.assets = Assets()
         self._is_serving = False
         self._proven: set[tuple[str, str | None]] = set()
         """Applications and endpoints that had a session last time: such a page may begin without one."""
@@ -53,6 +63,11 @@ class BokehEmbed:
     def init_app(self, app: Quart) -> None:
         """Serve with this application. One extension object serves one application."""
         app.extensions["bokeh-embed"] = self
+        self.relay = Relay(app.asgi_app)
+        self._proxies = TrustedProxies(self.relay)
+        app.asgi_app = self._proxies  # type: ignore[method-assign]
+        app.after_request(give_cookie)
+        app.register_blueprint(routes)
         app.while_serving(partial(self._serving, app))
 
     async def script(
@@ -82,7 +97,7 @@ class BokehEmbed:
         await asyncio.wait([task], timeout=AT_ONCE)
         if task.done():
             return task.result()
-        return shell.promise(task, partial(self._explain, name))
+        return shell.promise(task, partial(self._explain, name, self.delivery.url("embed.css")))
 
     async def pull(
         self,
@@ -114,10 +129,13 @@ class BokehEmbed:
             raise RuntimeError("BokehEmbed works while its application is served (in tests: app.test_app())")
         visitor = address = None
         if has_request_context():
-            if not self.fleet.accepts_pages_of(request.host):
+            if self.settings.delivery == "direct" and not self.fleet.accepts_pages_of(request.host):
                 raise OriginNotAllowed(request.host)
-            visitor, address = request.cookies.get("quart_bokeh_visitor"), request.remote_addr
-        return self.puller.admit(name, visitor=visitor, address=address)
+            visitor, address = visitor_of(request.scope["headers"]), request.remote_addr
+        place = self.puller.admit(name, visitor=visitor, address=address)
+        if has_request_context() and self.settings.delivery == "relay":
+            current_visitor()  # now: a page that begins without its script sends its cookie before it
+        return place
 
     async def _pull(
         self, name: str, arguments: Arguments | None, user: Any, customize: Customize | None, place: Place
@@ -147,12 +165,12 @@ class BokehEmbed:
             user=user,
         )
 
-    def _explain(self, name: str, error: Exception) -> Markup:
+    def _explain(self, name: str, stylesheet: str, error: Exception) -> Markup:
         """Return what stands in a page that has begun, in place of a script that could not be made."""
         if not isinstance(error, EmbedError):
             log.error("the page of %s failed", name, exc_info=error)
             error = logged(name, ApplicationFailed(name, f"{error!r}, above"))
-        return script.failure(name, error)
+        return script.failure(name, error, stylesheet=stylesheet)
 
     async def _serving(self, app: Quart) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
@@ -168,7 +186,16 @@ class BokehEmbed:
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 raise SystemExit(f"quart-bokeh: {error}") from None
-            self.puller = await stack.enter_async_context(Puller(settings, self.fleet, self.applications))
+            self.assets.load()
+            Thread(target=self.assets.compress, daemon=True).start()
+            self.delivery = Delivery(settings, self.assets)
+            puller = Puller(settings, self.fleet, self.applications, self.delivery)
+            self.puller = await stack.enter_async_context(puller)
+            self._proxies.peers = settings.trusted_proxies
+            await self.relay.open(settings, self.fleet)
+            stack.push_async_callback(self.relay.close)
+            watching = asyncio.create_task(watch_for_stop(self.relay.stop))
+            stack.callback(watching.cancel)
             self._is_serving = True
             yield
 

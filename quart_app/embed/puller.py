@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from quart_app.catalogue import BokehApp
+from quart_app.embed.delivery import Delivery
 from quart_app.embed.errors import (
     ApplicationFailed,
     EmbedError,
@@ -33,10 +34,13 @@ log = logging.getLogger(__name__)
 class Puller:
     """Pulls the sessions of a site's pages, within its limits. Works inside ``async with``."""
 
-    def __init__(self, settings: Settings, fleet: Fleet, applications: Mapping[str, BokehApp]) -> None:
+    def __init__(
+        self, settings: Settings, fleet: Fleet, applications: Mapping[str, BokehApp], delivery: Delivery
+    ) -> None:
         self._settings = settings
         self._fleet = fleet
         self._applications = applications
+        self._delivery = delivery
         self._stack = AsyncExitStack()
         self.waiting = Waiting(
             total=settings.max_waiting,
@@ -103,6 +107,7 @@ class Puller:
         try:
             async with asyncio.timeout(seconds):
                 for server in self._fleet.place():
+                    generation = server.generation
                     work = Pull(
                         server,
                         name,
@@ -118,7 +123,9 @@ class Puller:
                     except Full:
                         nothing = TooManySessions()
                     else:
-                        return PulledSession(pulled.session_id, name, server, pulled.outline)
+                        return PulledSession(
+                            pulled.session_id, name, server, generation, pulled.outline, self._delivery
+                        )
         except TimeoutError:
             raise PullTimedOut(name, seconds) from None
         raise nothing

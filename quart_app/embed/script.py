@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
 from bokeh.core.types import ID
 from bokeh.embed import server_session
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from quart_app.embed.errors import EmbedError
+from quart_app.servers.outline import Root
+
+RELAY = Markup(
+    """\
+{preloads}
+<link rel="stylesheet" href="{stylesheet}">
+<div class="bokeh-embed" data-app="{app}" data-state="loading">
+  <script type="application/json">{block}</script>
+</div>
+<script type="module" src="{loader}"></script>"""
+)
+FAILURE = Markup(
+    """\
+<link rel="stylesheet" href="{stylesheet}">
+<div class="bokeh-embed" data-app="{app}" data-state="error">
+  <div class="bokeh-embed-note" role="alert">
+    <p><strong>{title}.</strong> {text}{error_id}</p>
+    <p><a href="">Try again</a></p>
+  </div>
+</div>"""
+)
+PRELOAD = Markup('<link rel="preload" as="script" href="{url}">')
 
 
 def direct(session_id: str, url: str) -> Markup:
@@ -17,16 +43,61 @@ def direct(session_id: str, url: str) -> Markup:
     return Markup(server_session(session_id=ID(session_id), url=url))
 
 
-def failure(application: str, error: EmbedError) -> Markup:
-    """Return what stands in a page where a plot should be."""
+@dataclass(frozen=True)
+class Block:
+    """What the loader in the page has to know about a session: the data block, key for key.
+
+    All URLs begin at the host: they have the path prefix in them.
+    """
+
+    app: str
+    ticket: str
+    path: str
+    """Of the websocket, without its ``/ws``."""
+    renew: str
+    """Where a page without a URL of its own asks for a new session."""
+    bokeh: str
+    """Version of the BokehJS in the bundles."""
+    roots: tuple[Root, ...]
+    bundles: tuple[str, ...]
+    """URLs of the scripts that the document needs, in the order of loading."""
+    others: tuple[str, ...]
+    """URLs of those that it may need when it changes."""
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def relay(block: Block, *, loader: str, stylesheet: str, root: str | None = None) -> Markup:
+    """Return an element with the data block, and our loader: the browser then talks to this site only.
+
+    loader, stylesheet: URLs of embed.js and embed.css.
+    root: name of the one root that the element shows; None: all of them.
+    """
+    content = block.as_dict()
+    if root is not None:
+        content["root"] = root
+    return RELAY.format(
+        app=block.app,
+        block=htmlsafe_json_dumps(content, separators=(",", ":")),
+        loader=loader,
+        stylesheet=stylesheet,
+        preloads=preloads(block.bundles),
+    )
+
+
+def preloads(urls: Sequence[str]) -> Markup:
+    """Return the tags that make a browser fetch scripts while it still reads the page."""
+    return Markup("\n").join(PRELOAD.format(url=url) for url in urls)
+
+
+def failure(application: str, error: EmbedError, *, stylesheet: str) -> Markup:
+    """Return what stands in a page that has begun, in place of a plot that there will not be."""
     error_id = getattr(error, "id", None)
-    return Markup(
-        '<div class="bokeh-embed" data-app="{}" data-state="error" role="alert">\n'
-        "  <p><strong>{}</strong></p>\n  <p>{}</p>\n{}"
-        '  <p><a href="">Try again</a></p>\n</div>'
-    ).format(
-        application,
-        error.name,
-        error.description,
-        Markup("  <p>Error {}</p>\n").format(error_id) if error_id else "",
+    return FAILURE.format(
+        stylesheet=stylesheet,
+        app=application,
+        title=error.name,
+        text=error.description,
+        error_id=f" (Error {error_id})" if error_id else "",
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from quart_app.embed import script
+from quart_app.embed.delivery import Delivery
 from quart_app.servers.outline import Outline
 from quart_app.servers.server import Server
 
@@ -19,19 +19,30 @@ class PulledSession:
     """Bokeh's session id. Whoever knows it has the session: it belongs in one page and in no log."""
     application: str
     server: Server
+    generation: str
+    """Which start of its server has it."""
     outline: Outline
+    delivery: Delivery = field(repr=False)
 
     @property
     def script(self) -> Markup:
         """What the page's template shows at ``{{ script|indent(4)|safe }}``."""
-        return script.direct(self.id, self.server.browser_url(self.application))
+        return self.delivery.script(self)
 
     @property
     def root_names(self) -> list[str]:
         """The names of the document's roots that have one, in the document's order."""
         return [root.name for root in self.outline.roots if root.name]
 
+    def root(self, name: str) -> Markup:
+        """Return what a template shows in the place of this root alone: the root's name, or its id.
+
+        All roots of a session share one connection. Raises LookupError for a name that no root has.
+        """
+        return self.delivery.root(self, name)
+
     @property
     def is_usable(self) -> bool:
-        """Whether its server is there, as far as this process knows."""
-        return self.server.is_running and not self.server.is_resting
+        """Whether the server that has it is there, as far as this process knows."""
+        server = self.server
+        return server.is_running and not server.is_resting and server.generation == self.generation

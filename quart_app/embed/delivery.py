@@ -1,0 +1,98 @@
+"""How a pulled session comes into a page: the data block for our loader, with a ticket for this visitor."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Protocol
+
+import bokeh
+from markupsafe import Markup
+from quart import has_request_context, request
+
+from quart_app.embed.assets import Assets
+from quart_app.embed.script import Block, direct, relay
+from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
+from quart_app.embed.visitor import current_visitor
+from quart_app.servers.outline import Outline
+from quart_app.servers.server import Server
+from quart_app.settings import Settings
+
+
+class Session(Protocol):
+    """A pulled session, as far as its page is concerned."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def application(self) -> str: ...
+    @property
+    def server(self) -> Server: ...
+    @property
+    def outline(self) -> Outline: ...
+    @property
+    def generation(self) -> str: ...
+
+
+class Delivery:
+    """Makes the texts that embed sessions, for the visitor whose request is being answered."""
+
+    def __init__(self, settings: Settings, assets: Assets) -> None:
+        self._settings = settings
+        self._assets = assets
+
+    def script(self, session: Session) -> Markup:
+        """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
+        if self._settings.delivery == "direct":
+            return direct(session.id, session.server.browser_url(session.application))
+        return self._relay(session, None)
+
+    def root(self, session: Session, name: str) -> Markup:
+        """Return the text that embeds one root. Raises LookupError for a name that no root has."""
+        names = [root.name for root in session.outline.roots if root.name]
+        if name not in names:
+            raise LookupError(f"“{session.application}” has no root named {name!r}, only {names}")
+        if self._settings.delivery == "direct":
+            raise RuntimeError("Bokeh's own script places all roots together: set BOKEH_DELIVERY to 'relay'")
+        return self._relay(session, name)
+
+    def block(self, session: Session) -> Block:
+        """Return what the loader has to know, with a ticket for the visitor of this request."""
+        if not has_request_context():
+            raise RuntimeError(
+                "a session's script is for one visitor: ask for it while a request is answered"
+            )
+        server, application = session.server, session.application
+        needed, others = self._assets.bundles(session.outline.types)
+        return Block(
+            app=application,
+            ticket=self._ticket(session),
+            path=f"{request.root_path}/bokeh/{server.name}/{application}",
+            renew=f"{request.root_path}/bokeh/session/{application}",
+            bokeh=bokeh.__version__,
+            roots=session.outline.roots,
+            bundles=tuple(map(self._url, needed)),
+            others=tuple(map(self._url, others)),
+        )
+
+    def _ticket(self, session: Session) -> str:
+        """Return the visitor's ticket; the visitor's cookie goes out with the response."""
+        content = Ticket(
+            session_id=session.id,
+            application=session.application,
+            server=session.server.name,
+            url=session.server.url,
+            generation=session.generation,
+            expires=int(time()) + LIFETIME,
+        )
+        return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
+
+    def url(self, name: str) -> str:
+        """Return the URL of a file of ours, such as ``site.css``."""
+        return self._url(self._assets.file_name(name))
+
+    def _url(self, file_name: str) -> str:
+        return f"{request.root_path}/bokeh/assets/{file_name}"
+
+    def _relay(self, session: Session, root: str | None) -> Markup:
+        block = self.block(session)
+        return relay(block, loader=self.url("embed.js"), stylesheet=self.url("embed.css"), root=root)

@@ -1,0 +1,36 @@
+"""What browsers are told about our pages: what may run in them, who may frame them, what to keep."""
+
+from __future__ import annotations
+
+from quart_app.settings import Settings
+
+
+def page_headers(settings: Settings) -> dict[str, str]:
+    """Return the headers of a page.
+
+    In relay delivery nothing runs in it but scripts of this site. Bokeh's own script, in direct delivery,
+    is an inline one that loads others from the Bokeh server: no policy can tell it from a stranger's.
+    """
+    policy = {
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": settings.frame_ancestors,
+        "object-src": "'none'",
+    }
+    if settings.delivery == "relay":
+        evaluate = " 'unsafe-eval'" if settings.csp_unsafe_eval else ""
+        policy |= {
+            "default-src": "'none'",
+            "script-src": f"'self'{evaluate}",
+            "style-src": "'self' 'unsafe-inline'",  # BokehJS styles every element by itself
+            "connect-src": "'self'",
+            "img-src": "'self' data: blob:",
+            "font-src": "'self' data:",
+        }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        # A page holds a session that is this browser's alone, and only while it is open.
+        "Cache-Control": "no-store",
+    }

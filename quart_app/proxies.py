@@ -1,0 +1,97 @@
+"""What a reverse proxy says about a request: believed when the proxy is one of BOKEH_TRUSTED_PROXIES.
+
+Hypercorn's ProxyFixMiddleware counts hops instead of asking who is speaking, knows no path prefix, and
+gives websockets the scheme ``https``; so this is a middleware of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Protocol
+from urllib.parse import quote
+
+Network = IPv4Network | IPv6Network
+UNIX = "unix"
+"""Stands for whoever comes through a Unix socket."""
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class ASGI(Protocol):
+    async def __call__(self, scope: Any, receive: Any, send: Any, /) -> None: ...
+
+
+class TrustedProxies:
+    """ASGI middleware that puts scheme, host, client and path prefix of a request in their places.
+
+    ``peers`` says who is believed; nobody is until it is set.
+    """
+
+    def __init__(self, app: ASGI) -> None:
+        self.app = app
+        self.peers: tuple[Network | str, ...] = ()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.peers and scope["type"] in ("http", "websocket"):
+            scope = forwarded(scope, self.peers)
+        await self.app(scope, receive, send)
+
+
+def parse_peers(text: str) -> tuple[Network | str, ...]:
+    """Read comma-separated addresses, networks, and ``unix``. Raises ValueError for anything else."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return tuple(UNIX if word.lower() == UNIX else ip_network(word, strict=False) for word in words)
+
+
+def forwarded(scope: Mapping[str, Any], peers: Sequence[Network | str]) -> Mapping[str, Any]:
+    """Return the scope as the browser's request was, or the same scope if its peer is not believed."""
+    client = scope.get("client")
+    if not is_trusted(client[0] if client else UNIX, peers):
+        return scope
+    new = dict(scope)
+    chain = _values(scope["headers"], b"x-forwarded-for")
+    hops = 1
+    while chain and hops < len(chain) and is_trusted(chain[-hops], peers):
+        hops += 1
+    if chain:
+        new["client"] = (chain[-hops], 0)
+    if proto := _value(scope["headers"], b"x-forwarded-proto", hops):
+        is_secure = proto.lower() in ("https", "wss")
+        schemes = ("wss", "ws") if scope["type"] == "websocket" else ("https", "http")
+        new["scheme"] = schemes[0] if is_secure else schemes[1]
+    if host := _value(scope["headers"], b"x-forwarded-host", hops):
+        others = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
+        new["headers"] = [(b"host", host.encode("latin-1")), *others]
+    prefix = (_value(scope["headers"], b"x-forwarded-prefix", hops) or "").rstrip("/")
+    if prefix.startswith("/"):
+        # Such a proxy has cut the prefix off; an ASGI path has it.
+        new["root_path"] = prefix + scope.get("root_path", "")
+        new["path"] = prefix + scope["path"]
+        if scope.get("raw_path") is not None:
+            new["raw_path"] = quote(prefix).encode() + scope["raw_path"]
+    return new
+
+
+def is_trusted(peer: str, peers: Sequence[Network | str]) -> bool:
+    """Whether the address, or ``unix``, is among the peers."""
+    if peer == UNIX:
+        return UNIX in peers
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return any(not isinstance(network, str) and address in network for network in peers)
+
+
+def _values(headers: Headers, name: bytes) -> list[str]:
+    """Return the values of all headers of this name, in order, split at commas."""
+    found = [value.decode("latin-1") for key, value in headers if key.lower() == name]
+    return [word.strip() for word in ",".join(found).split(",") if word.strip()]
+
+
+def _value(headers: Headers, name: bytes, hops: int) -> str:
+    """Return what the outermost trusted proxy said: what stands before that may be anybody's."""
+    values = _values(headers, name)
+    return values[-min(hops, len(values))] if values else ""

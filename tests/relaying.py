@@ -1,0 +1,163 @@
+"""For tests of the relay: tickets made by hand, a websocket client, and a Bokeh server that is not one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import psutil
+from aiohttp import web
+from harness import BIN, ROOT, Process, Site
+
+from quart_app.embed.ticket import Ticket, mint, ticket_keys
+
+SECRET = "a secret key of tests, long enough"  # noqa: S105
+VISITOR = "v" * 43
+APP = "app"
+READY = r"Running on http://127\.0\.0\.1:(\d+)"
+
+
+class RelayedSite(Site):
+    """A site whose session route answers what a client of the relay needs.
+
+    arguments: more of them for Hypercorn.
+    """
+
+    def __init__(self, *arguments: str, **settings: str) -> None:
+        defaults = {
+            "BOKEH_APPS": str(ROOT / "bokeh_apps"),
+            "BOKEH_DELIVERY": "relay",
+            "BOKEH_MAX_CONNECTS": "1000",
+            "SECRET_KEY": SECRET,
+        }
+        env = {f"QUART_{key}": value for key, value in {**defaults, **settings}.items() if value}
+        command = [str(BIN / "hypercorn"), "relayed:app", "-b", "127.0.0.1:0", *arguments]
+        Process.__init__(self, command, READY, ROOT / "tests" / "sites", env)
+
+
+def ticket(url: str, session_id: str = "s", visitor: str = VISITOR, **changes: Any) -> str:
+    """Mint a ticket for the one server of BOKEH_SERVERS."""
+    content = {
+        "session_id": session_id,
+        "application": APP,
+        "server": "server-1",
+        "url": url,
+        "generation": "",
+        "expires": int(time.time()) + 60,
+    }
+    keys = ticket_keys([changes.pop("secret", SECRET).encode()])
+    return mint(Ticket(**{**content, **changes}), visitor, keys)
+
+
+def web_process(site: Site) -> psutil.Process:
+    """Return Hypercorn's worker."""
+    [worker] = [process for process in site.family() if "spawn_main" in " ".join(process.cmdline())]
+    return worker
+
+
+class Client:
+    """What a browser does: pages with a cookie jar, websockets with Origin and cookie."""
+
+    def __init__(self, site_url: str, visitor: str | None = VISITOR) -> None:
+        self.url = site_url
+        cookies = {"quart_bokeh_visitor": visitor} if visitor else {}
+        self._http = aiohttp.ClientSession(cookies=cookies, cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def get(self, path: str) -> Any:
+        async with self._http.get(self.url + path) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json(content_type=None)
+
+    async def attach(
+        self, ticket: str, path: str = f"/bokeh/server-1/{APP}/ws", **headers: str
+    ) -> aiohttp.ClientWebSocketResponse:
+        return await self._http.ws_connect(
+            self.url + path,
+            protocols=("bokeh", ticket),
+            headers={"Origin": self.url, **headers},
+            max_msg_size=0,
+            timeout=aiohttp.ClientWSTimeout(ws_close=2),
+        )
+
+    async def status_of(self, ticket: str, path: str = f"/bokeh/server-1/{APP}/ws", **headers: str) -> int:
+        """Return the HTTP status with which a websocket is answered."""
+        try:
+            websocket = await self.attach(ticket, path, **headers)
+        except aiohttp.WSServerHandshakeError as error:
+            return error.status
+        await websocket.close()
+        return 101
+
+
+Behaviour = Callable[[web.WebSocketResponse], Awaitable[None]]
+
+
+async def echo(websocket: web.WebSocketResponse) -> None:
+    async for message in websocket:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            await websocket.send_str(message.data)
+        else:
+            await websocket.send_bytes(message.data)
+
+
+class FakeServer:
+    """Speaks websocket at ``/app/ws`` in a thread, and does with each what ``behaviour`` says."""
+
+    def __init__(self, behaviour: Behaviour = echo) -> None:
+        self.behaviour = behaviour
+        self.status = 101
+        self.requests: list[web.Request] = []
+        self.open = 0
+        self.codes: list[int | None] = []
+        self.websockets: set[web.WebSocketResponse] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def __enter__(self) -> FakeServer:
+        self._thread.start()
+        self.run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self._runner.cleanup())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    async def _start(self) -> None:
+        app = web.Application()
+        app.router.add_get(f"/{APP}/ws", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        if self.status != 101:
+            return web.Response(status=self.status)
+        websocket = web.WebSocketResponse(protocols=("bokeh",), max_msg_size=0, compress=False, timeout=1)
+        await websocket.prepare(request)
+        self.open += 1
+        self.websockets.add(websocket)
+        try:
+            await self.behaviour(websocket)
+        finally:
+            self.open -= 1
+            self.websockets.discard(websocket)
+            self.codes.append(websocket.close_code)
+        return websocket

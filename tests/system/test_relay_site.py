@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+
+import aiohttp
+import httpx
+import psutil
+import pytest
+from harness import Stock, wait_until
+from relaying import Client, RelayedSite
+
+CLOSE = aiohttp.WSMsgType.CLOSE
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[RelayedSite]:
+    with RelayedSite() as site:
+        yield site
+
+
+async def page(client: Client, path: str = "/session/sliders") -> tuple[str, str]:
+    """Return what a page holds: its ticket, and where to show it."""
+    answer = await client.get(path)
+    return answer["ticket"], answer["path"]
+
+
+async def greeting(websocket: aiohttp.ClientWebSocketResponse) -> str:
+    """Return the kind of the first message."""
+    message = await websocket.receive(10)
+    assert message.type is aiohttp.WSMsgType.TEXT, message
+    return json.loads(message.data)["msgtype"]
+
+
+def test_a_page_attaches_to_its_session_again_and_again(site):
+    async def main() -> None:
+        async with Client(site.url, visitor=None) as client:
+            held = await page(client)
+            for _ in range(15):
+                websocket = await client.attach(*held)
+                assert await greeting(websocket) == "ACK"
+                websocket._conn.transport.abort()
+
+    asyncio.run(main())
+
+
+def test_the_visitor_s_cookie_is_not_for_scripts_and_set_once(site):
+    with httpx.Client(base_url=site.url) as client:
+        cookie = client.get("/session/sliders").headers["set-cookie"]
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+        assert "Secure" not in cookie
+        assert "set-cookie" not in client.get("/session/sliders").headers
+        client.cookies.clear()
+        client.cookies.set("quart_bokeh_visitor", "mine")
+        assert "set-cookie" in client.get("/session/sliders").headers
+
+
+def test_below_a_path_prefix():
+    with RelayedSite("--root-path", "/below/this") as site:
+
+        async def main() -> None:
+            async with Client(site.url, visitor=None) as client:
+                ticket, path = await page(client, "/below/this/session/sliders")
+                assert path.startswith("/below/this/bokeh/")
+                assert await greeting(await client.attach(ticket, path)) == "ACK"
+                assert await client.status_of(ticket, path.removeprefix("/below/this")) >= 400
+
+        asyncio.run(main())
+
+
+def test_behind_a_trusted_proxy_with_tls_another_name_and_a_prefix():
+    told = {
+        "X-Forwarded-For": "192.0.2.7",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "plots.example",
+        "X-Forwarded-Prefix": "/plots",
+    }
+    with RelayedSite(BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
+        answer = site.get("/session/sliders", headers=told)
+        cookie, held = answer.headers["set-cookie"], answer.json()
+        assert {"Secure", "Path=/plots"} <= set(cookie.split("; "))
+        assert held["path"].startswith("/plots/bokeh/")
+        visitor = cookie.partition("=")[2].partition(";")[0]
+
+        async def main() -> None:
+            async with Client(site.url, visitor) as client:
+                path = held["path"].removeprefix("/plots")  # which the proxy takes away
+                origin = {"Origin": "https://plots.example"}
+                websocket = await client.attach(held["ticket"], path, **told, **origin)
+                assert await greeting(websocket) == "ACK"
+                await websocket.close()
+                assert await client.status_of(held["ticket"], path, **told) == 403
+                assert await client.status_of(held["ticket"], path, **origin) == 403
+
+        asyncio.run(main())
+        assert "Refused a websocket of 192.0.2.7 with 403: its Origin is not this site" in site.output()
+
+
+def test_tls_in_front_of_a_proxy_that_is_not_trusted_is_explained(site):
+    async def main() -> None:
+        async with Client(site.url, visitor=None) as client:
+            https = site.url.replace("http:", "https:")
+            assert await client.status_of(*await page(client), Origin=https) == 403
+
+    asyncio.run(main())
+    assert "is the proxy in front one of BOKEH_TRUSTED_PROXIES?" in site.output()
+
+
+def test_any_host_name_will_do(site):
+    async def main() -> None:
+        async with Client(site.url, visitor=None) as client:
+            held = await page(client)
+            port = site.url.rpartition(":")[2]
+            for name in (f"some.name.example:{port}", f"[::1]:{port}", "plots"):
+                websocket = await client.attach(*held, Host=name, Origin=f"http://{name}")
+                assert await greeting(websocket) == "ACK"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("secret", ["", "set by somebody, and long enough for it"])
+def test_a_page_of_one_worker_attaches_through_another(secret):
+    with RelayedSite("-w", "2", SECRET_KEY=secret) as site:
+
+        async def main() -> None:
+            pages = []
+            for _ in range(4):  # each on a connection of its own, which any worker may take
+                answer = site.get("/session/sliders", headers={"Connection": "close"})
+                pages.append((answer.cookies["quart_bokeh_visitor"], answer.json()))
+            for visitor, held in pages * 4:
+                async with Client(site.url, visitor) as client:
+                    websocket = await client.attach(held["ticket"], held["path"])
+                    assert await greeting(websocket) == "ACK"
+                    await websocket.close()
+
+        asyncio.run(main())
+
+
+def test_a_server_that_was_killed_is_1012_and_its_sessions_are_410():
+    with RelayedSite() as site:
+
+        async def main() -> None:
+            async with Client(site.url, visitor=None) as client:
+                held = await page(client)
+                websocket = await client.attach(*held)
+                assert await greeting(websocket) == "ACK"
+                site.servers()[0].kill()
+                while (message := await websocket.receive(3)).type is not CLOSE:
+                    pass
+                assert message.data == 1012
+                assert await client.status_of(*held) == 410
+                # A new one is there then, and the old session is not on it.
+                for _ in range(100):
+                    if (
+                        await client.status_of(*held) == 410
+                        and site.get("/session/sliders").status_code == 200
+                    ):
+                        break
+                    await asyncio.sleep(0.1)
+                assert await client.status_of(*held) == 410
+                assert await greeting(await client.attach(*await page(client))) == "ACK"
+
+        asyncio.run(main())
+
+
+def test_a_stock_server_answers_through_the_relay():
+    with Stock("bokeh_apps/sliders.py") as stock, RelayedSite(BOKEH_SERVERS=stock.url) as site:
+
+        async def main() -> None:
+            async with Client(site.url, visitor=None) as client:
+                assert await greeting(await client.attach(*await page(client))) == "ACK"
+
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_site_stops_in_time_with_pages_open_and_tells_them(sign, workers):
+    with RelayedSite("-w", workers) as site:
+        family = site.family()
+
+        async def main() -> None:
+            async with Client(site.url, visitor=None) as client:
+                websockets = [await client.attach(*await page(client)) for _ in range(6)]
+                for websocket in websockets:
+                    assert await greeting(websocket) == "ACK"
+                deaf = websockets.pop()
+                deaf._reader._protocol.pause_reading()
+                site.popen.send_signal(sign)
+                for websocket in websockets:
+                    while (message := await websocket.receive(4)).type is not CLOSE:
+                        assert message.type is not aiohttp.WSMsgType.CLOSED
+                    assert (message.data, message.extra) == (1012, "the site restarts")
+
+                def gone() -> bool:
+                    return not psutil.wait_procs(family, timeout=0)[1]
+
+                await asyncio.to_thread(wait_until, gone, "all processes are gone", 5)
+
+        asyncio.run(main())
+        assert "Traceback" not in site.output()
+        assert "never retrieved" not in site.output()
