@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import signal
@@ -111,10 +113,23 @@ class Site(Process):
 
         return [process for process in self.family() if is_server(process)]
 
+    def server_url(self) -> str:
+        """Return where the Bokeh server listens, which is not for browsers."""
+        [server] = self.servers()
+        [port] = {c.laddr.port for c in server.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        return f"http://127.0.0.1:{port}"
+
     def worker(self) -> psutil.Process:
         """Return the process in which the pages are made."""
         [server] = self.servers()
         return server.parent()
+
+
+def session_of(page: str) -> str:
+    """Return the id of the session that a page holds."""
+    block = json.loads(re.search(r'<script type="application/json">(.*)</script>', page)[1])
+    content = block["ticket"].partition(".")[0]
+    return json.loads(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))["session_id"]
 
 
 def customized_site(**settings: str) -> Site:

@@ -140,7 +140,7 @@ class Gate:
         """Note that somebody has come for a session: from now on it keeps its place."""
         self._waiting.pop(session, None)
 
-    async def make_room(self) -> None:
+    async def make_room(self) -> bool:
         """End the session that has waited for its browser for longest, if that is long enough.
 
         Else whoever opens pages and leaves them, as a crawler does, would keep everybody else out.
@@ -149,21 +149,22 @@ class Gate:
             if session.destroyed:
                 del self._waiting[session]
             elif session.connection_count == 0:
-                if monotonic() - since > WAIT:
-                    del self._waiting[session]
-                    await context._discard_session(session, lambda session: session.connection_count == 0)
-                return
+                if monotonic() - since <= WAIT:
+                    return False
+                del self._waiting[session]
+                await context._discard_session(session, lambda session: session.connection_count == 0)
+                return True
+        return False
 
     @asynccontextmanager
     async def making(self) -> AsyncGenerator[None]:
         """Hold the place of a session that is being made. Raises Refused if there is none."""
         if self.is_draining:
             raise Refused(503, "the server is about to end", {"Retry-After": "2"})
-        if 0 < self.max_sessions <= self.live + self._making:
-            await self.make_room()
-        there_are = self.live + self._making
-        if 0 < self.max_sessions <= there_are:
-            raise Refused(503, f"there are {there_are} sessions, and no room for more", {"Retry-After": "10"})
+        while 0 < self.max_sessions <= self.live + self._making:
+            if not await self.make_room():
+                reason = f"there are {self.max_sessions} sessions, and no room for more"
+                raise Refused(503, reason, {"Retry-After": "10"})
         self._making += 1
         try:
             yield
