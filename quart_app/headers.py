@@ -5,11 +5,13 @@ from __future__ import annotations
 from quart_app.settings import Settings
 
 
-def page_headers(settings: Settings) -> dict[str, str]:
+def page_headers(settings: Settings, *, is_ours: bool = True) -> dict[str, str]:
     """Return the headers of a page.
 
     In relay delivery nothing runs in it but scripts of this site. Bokeh's own script, in direct delivery,
     is an inline one that loads others from the Bokeh server: no policy can tell it from a stranger's.
+
+    is_ours: whether the page comes from a template of this site, not from one of an application.
     """
     policy = {
         "base-uri": "'none'",
@@ -17,7 +19,7 @@ def page_headers(settings: Settings) -> dict[str, str]:
         "frame-ancestors": settings.frame_ancestors,
         "object-src": "'none'",
     }
-    if settings.delivery == "relay":
+    if settings.delivery == "relay" and is_ours:
         evaluate = " 'unsafe-eval'" if settings.csp_unsafe_eval else ""
         policy |= {
             "default-src": "'none'",

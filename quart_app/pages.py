@@ -40,12 +40,28 @@ async def gallery() -> str:
     )
 
 
+@pages.get("/favicon.ico")
+async def favicon() -> tuple[str, int]:
+    """Say that there is none: browsers ask for it on pages that do not name one, and complain."""
+    return "", 204
+
+
 @pages.get("/<application>")
 async def bkapp_page(application: str) -> Response:
     """Show one application, in a session of its own."""
     extension = embed()
-    script = await extension.script(application, arguments=request.args.to_dict(flat=False))
+    arguments = request.args.to_dict(flat=False)
     app = extension.applications.get(application)
+    if app and app.has_template and extension.settings.delivery == "relay":
+        session = await extension.pull(application, arguments=arguments)
+        if template := await extension.puller.template(session):
+            response = await make_response(template.fill(session.root))
+            # What may run in it is for the application's author to say.
+            response.headers.update(page_headers(extension.settings, is_ours=False))
+            return cast(Response, response)
+        script = session.script
+    else:
+        script = await extension.script(application, arguments=arguments)
     page = await render_template(
         "embed.html",
         script=script,
@@ -95,7 +111,8 @@ async def error_page(error: HTTPException) -> Response:
 async def tell_browsers(response: Response) -> Response:
     """Give every page its headers."""
     if response.mimetype == "text/html":
-        response.headers.update(page_headers(embed().settings))
+        for name, value in page_headers(embed().settings).items():
+            response.headers.setdefault(name, value)
     return response
 
 

@@ -48,8 +48,8 @@ class Delivery:
 
     def root(self, session: Session, name: str) -> Markup:
         """Return the text that embeds one root. Raises LookupError for a name that no root has."""
-        names = [root.name for root in session.outline.roots if root.name]
-        if name not in names:
+        if not any(name in (root.name, root.id) for root in session.outline.roots):
+            names = [root.name for root in session.outline.roots if root.name]
             raise LookupError(f"“{session.application}” has no root named {name!r}, only {names}")
         if self._settings.delivery == "direct":
             raise RuntimeError("Bokeh's own script places all roots together: set BOKEH_DELIVERY to 'relay'")

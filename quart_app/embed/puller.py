@@ -7,9 +7,13 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Self
+
+from bokeh.core.types import ID
+from bokeh.util.token import generate_jwt_token
 
 from quart_app.catalogue import BokehApp
 from quart_app.embed.delivery import Delivery
@@ -24,6 +28,7 @@ from quart_app.embed.errors import (
 from quart_app.embed.limits import Place, Waiting
 from quart_app.embed.pull import Customize, Full, Passed, Pull, Pulled, Unreachable
 from quart_app.embed.session import PulledSession
+from quart_app.embed.template import Template, fetch_template
 from quart_app.embed.warm import Warm
 from quart_app.servers.fleet import Fleet
 from quart_app.settings import Settings
@@ -98,6 +103,18 @@ class Puller:
             except PullTimedOut:
                 log.warning("%s was not ready within %g s", name, self._settings.pull_timeout)
                 raise
+
+    async def template(self, session: PulledSession) -> Template | None:
+        """Return the application's own page for a session, None if it has none, or its server cannot tell."""
+        server, key = session.server, session.server.secret_key
+        token = generate_jwt_token(ID(session.id), key, signed=key is not None)
+        url = f"{server.url}/{session.application}"
+        work = partial(fetch_template, url, token, timeout=self._settings.pull_timeout)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except OSError as error:
+            log.warning("The template of %s on %s: %s", session.application, server, error)
+            return None
 
     async def _pull_from_any(self, name: str, passed: Passed, customize: Customize | None) -> PulledSession:
         """Pull from the server whose turn it is, or from the next one that can take a session."""

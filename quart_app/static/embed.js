@@ -334,7 +334,7 @@ class Session {
     next.on_change(listener, true);
     for (const event of events) listener(event);
     const rest = document.createElement("div");
-    const byRoot = new Map(this.block.roots.map((root) => [root.id, hosts.get(root.name ?? "")]));
+    const byRoot = new Map(this.block.roots.map((root) => [root.id, hosts.get(root.name ?? "") ?? hosts.get(root.id)]));
     try {
       await this.Bokeh.embed.add_document_standalone(
         next, hosts.get(undefined) ?? rest, ids.map((id) => byRoot.get(id) ?? null), false,

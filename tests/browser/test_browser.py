@@ -114,3 +114,31 @@ def test_what_a_route_changes_is_what_the_browser_shows(page):
         assert read(page, "offset", "value") == 3
         assert curve(page)[0] == pytest.approx(3)  # the application's own callback ran
         screenshot(page, "customized")
+
+
+def test_an_application_with_a_template_of_its_own_is_shown_in_it(page, tmp_path):
+    (tmp_path / "own" / "templates").mkdir(parents=True)
+    (tmp_path / "own" / "main.py").write_text(
+        "from bokeh.io import curdoc\n"
+        "from bokeh.models import Div, Slider\n"
+        "slider = Slider(name='amount', start=0, end=10, value=1)\n"
+        "said = Div(text='nothing yet')\n"
+        "slider.on_change('value', lambda attr, old, new: said.update(text=f'it is {new}'))\n"
+        "curdoc().add_root(slider)\n"
+        "curdoc().add_root(said)\n"
+        "curdoc().template_variables['greeting'] = 'Hello from the application'\n"
+    )
+    (tmp_path / "own" / "templates" / "index.html").write_text(
+        "{% extends base %}\n{% block contents %}\n<h1>{{ greeting }}</h1>\n"
+        "<main>{{ embed(roots.amount) }}</main>\n<footer>{{ embed(roots[1]) }}</footer>\n"
+        "<script>document.body.dataset.own = 'yes'</script>\n{% endblock %}\n"
+    )
+    with Site(BOKEH_APPS=str(tmp_path)) as site:
+        page.goto(f"{site.url}/own")
+        page.get_by_role("heading", name="Hello from the application").wait_for()
+        page.locator("main .noUi-handle").focus()
+        page.keyboard.press("ArrowRight")
+        page.locator("footer").get_by_text("it is 2").wait_for()
+        assert page.evaluate("document.body.dataset.own") == "yes"
+        screenshot(page, "own-template")
+        assert not page.errors
