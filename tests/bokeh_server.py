@@ -1,0 +1,168 @@
+"""Bokeh servers for tests, ours and stock with the same flags, and a client that speaks their protocol."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import httpx
+from bokeh.client.websocket import WebSocketClientConnectionWrapper
+from bokeh.document import Document
+from bokeh.document.events import DocumentPatchedEvent
+from bokeh.protocol import Protocol
+from bokeh.protocol.receiver import Receiver
+from bokeh.util.token import generate_jwt_token, generate_session_id
+from harness import Process
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.ioloop import IOLoop
+from tornado.websocket import websocket_connect
+
+T = TypeVar("T")
+KEY = "a key of forty bytes, only for the tests"
+OURS, STOCK = "quart_app.servers.serve", "bokeh serve"
+
+
+class Serve(Process):
+    """``bokeh serve`` or our own, on a free port, with sessions that only signed ids get."""
+
+    def __init__(self, *arguments: str | Path, command: str = OURS, signed: bool = True) -> None:
+        words = [sys.executable, "-m", *command.split(), *map(str, arguments), "--port", "0"]
+        env = {}
+        if signed:
+            words += ["--session-ids", "external-signed"]
+            env = {"BOKEH_SECRET_KEY": KEY, "BOKEH_SIGN_SESSIONS": "yes"}
+        super().__init__(words, r"Bokeh app running at: http://localhost:(\d+)", Path.cwd(), env)
+
+    def __enter__(self) -> Serve:
+        self.port = self.wait_until_ready()[1]
+        self.url = f"http://localhost:{self.port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=30, **options)
+
+    def health(self) -> dict[str, Any]:
+        from quart_app.servers.health import health_key
+
+        answer = self.get("/healthz", headers={"Authorization": f"Bearer {health_key(KEY.encode())}"})
+        assert answer.status_code == 200
+        health: dict[str, Any] = answer.json()
+        return health
+
+
+def new_id() -> str:
+    return str(generate_session_id(KEY.encode(), True))
+
+
+def token(
+    session_id: str, *, create: bool = False, expiration: int = 300, key: str = KEY, **more: Any
+) -> str:
+    payload = {"quart_bokeh": "create"} if create else {}
+    return generate_jwt_token(
+        session_id, key.encode(), True, extra_payload={**payload, **more} or None, expiration=expiration
+    )
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """As ``asyncio.run``, and every socket of the loop is closed with it."""
+
+    def in_thread() -> T:
+        loop = IOLoop()
+        try:
+            result: T = loop.run_sync(lambda: work)
+        finally:
+            while Client.connected:
+                Client.connected.pop().close()
+            loop.close(all_fds=True)
+        return result
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(in_thread).result()
+
+
+class Client:
+    """A browser's side of one session, without a browser."""
+
+    connected: ClassVar[list[Client]] = []
+
+    @classmethod
+    async def connect(cls, server: Serve, application: str, token: str, **headers: str) -> Client:
+        """Return when the server has said ACK. Raises HTTPClientError for a refusal."""
+        self = cls()
+        self.protocol = Protocol()
+        request = HTTPRequest(
+            f"{server.url}/{application}/ws".replace("http", "ws", 1), headers=headers, request_timeout=30
+        )
+        self.socket = await websocket_connect(request, subprotocols=["bokeh", token])
+        self._sender = WebSocketClientConnectionWrapper(self.socket)
+        self._receiver = Receiver(self.protocol)
+        cls.connected.append(self)
+        await self.receive()
+        return self
+
+    async def receive(self) -> Any:
+        while (fragment := await self.socket.read_message()) is not None:
+            if (message := await self._receiver.consume(fragment)) is not None:
+                return message
+        raise EOFError(self.socket.close_code)
+
+    async def ask(self, message: Any) -> Any:
+        await message.send(self._sender)
+        while True:
+            reply = await self.receive()
+            if reply.header.get("reqid") == message.header["msgid"]:
+                return reply
+
+    async def pull(self) -> Document:
+        reply, document = await self.ask(self.protocol.create("PULL-DOC-REQ")), Document()
+        reply.push_to_document(document)
+        return document
+
+    async def change(self, document: Document, change: Callable[[], object]) -> None:
+        """Make a change in the pulled document, and return when the server has made it too."""
+        messages = []
+
+        def note(event: Any) -> None:
+            assert isinstance(event, DocumentPatchedEvent)
+            messages.append(self.protocol.create("PATCH-DOC", [event]))
+
+        document.on_change(note)
+        change()
+        document.remove_on_change(note)
+        for message in messages:
+            assert (await self.ask(message)).msgtype == "OK"
+
+    def close(self) -> None:
+        self.socket.close(1000)
+
+
+def visit(server: Serve, application: str, token: str) -> Document:
+    """Open a session, look at its document, and leave."""
+
+    async def look() -> Document:
+        client = await Client.connect(server, application, token)
+        document = await client.pull()
+        client.close()
+        return document
+
+    return run(look())
+
+
+def refusal(server: Serve, application: str, token: str, **headers: str) -> tuple[int, str, dict[str, str]]:
+    """Return status, body and headers of a websocket's refusal before the upgrade; fail if there is none."""
+
+    async def ask() -> tuple[int, str, dict[str, str]]:
+        try:
+            client = await Client.connect(server, application, token, **headers)
+        except HTTPClientError as error:
+            return error.code, error.response.body.decode(), dict(error.response.headers)
+        client.close()
+        raise AssertionError("it was not refused")
+
+    return run(ask())

@@ -1,0 +1,165 @@
+"""What applications may rely on: Bokeh's public behaviour, on our server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pytest
+from bokeh_server import OURS, STOCK, Client, Serve, new_id, run, token, visit
+from harness import ROOT, wait_until
+
+SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
+
+FOLDER = {
+    "app_hooks.py": """
+from pathlib import Path
+def note(text):
+    with Path(__file__).with_name("notes.txt").open("a") as file:
+        file.write(text + "\\n")
+def on_server_loaded(server_context):
+    note("loaded")
+def on_server_unloaded(server_context):
+    note("unloaded")
+def on_session_created(session_context):
+    note("created")
+def on_session_destroyed(session_context):
+    note("destroyed")
+""",
+    "theme.yaml": "attrs:\n  Div:\n    width: 123\n",
+    "templates/index.html": """{% extends base %}
+{% block contents %}<h1>{{ greeting }}</h1><p>{{ embed(roots.main) }}</p>{% endblock %}
+""",
+    "main.py": """
+import json
+from pathlib import Path
+from bokeh.io import curdoc
+from bokeh.models import Div
+document = curdoc()
+request = document.session_context.request
+div = Div(name="main", text=json.dumps({
+    "arguments": {name: [value.decode() for value in values] for name, values in request.arguments.items()},
+    "user": document.session_context.token_payload.get("user"),
+}))
+document.add_root(div)
+document.title = "0"
+document.template_variables["greeting"] = "A template of its own"
+def tick():
+    document.title = str(int(document.title) + 1)
+document.add_periodic_callback(tick, 20)
+def ended(session_context, notes=Path(__file__).with_name("notes.txt")):  # the module is gone by then
+    with notes.open("a") as file:
+        file.write("callback\\n")
+document.on_session_destroyed(ended)
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for name, text in FOLDER.items():
+        file = tmp_path / "folder" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path / "folder"
+
+
+@pytest.mark.parametrize("command", [OURS, STOCK])
+def test_an_application_folder_has_its_hooks_request_callbacks_and_theme(folder, command):
+    def notes() -> list[str]:
+        return (folder / "notes.txt").read_text().split()
+
+    with Serve(folder, *SHORT, command=command) as server:
+        made = token(new_id(), create=True, arguments={"n": [b"7"]}, user="ada")
+
+        async def look() -> None:
+            client = await Client.connect(server, "folder", made)
+            document = await client.pull()
+            [div] = document.roots
+            assert json.loads(div.text) == {"arguments": {"n": ["7"]}, "user": "ada"}
+            assert div.width == 123
+            while int((await client.pull()).title) < 3:
+                await asyncio.sleep(0.02)
+            client.close()
+
+        run(look())
+        wait_until(lambda: {"destroyed", "callback"} <= set(notes()), "the session has ended")
+        assert notes()[:2] == ["loaded", "created"]
+    assert notes()[-1] == "unloaded"
+
+
+@pytest.mark.parametrize("command", [OURS, STOCK])
+def test_the_servers_own_page_has_the_applications_template(folder, command):
+    with Serve(folder, command=command, signed=False) as server:
+        page = server.get("/folder?n=8").text
+        assert "<h1>A template of its own</h1>" in page
+        assert "static/js/bokeh" in page
+        given = re.search(r'"token":"([^"]+)"', page)[1]
+        [div] = visit(server, "folder", given).roots
+        assert json.loads(div.text)["arguments"] == {"n": ["8"]}
+        assert f'data-root-id="{div.id}"' in page
+
+
+def test_the_page_of_a_session_has_its_template_and_a_place_for_the_script(folder):
+    with Serve(folder, ROOT / "bokeh_apps" / "sliders.py") as server:
+        id, other = new_id(), new_id()
+        [div] = visit(server, "folder", token(id, create=True)).roots
+        answer = server.get("/folder/page", headers={"Bokeh-Token": token(id)})
+        assert answer.status_code == 200
+        assert answer.headers["X-Bokeh-Template"] == "own"
+        assert "<h1>A template of its own</h1>" in answer.text
+        assert answer.text.count("<!-- quart-bokeh: script -->") == 1
+        assert "<script" not in answer.text
+        element = json.loads(answer.headers["X-Bokeh-Roots"])[div.id]
+        assert f'<div id="{element}" data-root-id="{div.id}"' in answer.text
+        visit(server, "sliders", token(other, create=True))
+        answer = server.get("/sliders/page", headers={"Bokeh-Token": token(other)})
+        assert answer.headers["X-Bokeh-Template"] == "default"
+
+
+def test_the_page_is_only_for_a_session_that_is_there_and_makes_none(folder):
+    with Serve(folder) as server:
+        gone, forged = (
+            token(new_id(), create=True),
+            token(new_id(), key="another key, as long as needed"),
+        )
+        assert server.get("/folder/page", headers={"Bokeh-Token": gone}).status_code == 410
+        assert server.get("/folder/page", headers={"Bokeh-Token": forged}).status_code == 403
+        assert server.get("/folder/page").status_code == 403
+        assert server.health()["sessions"] == 0
+
+
+def test_a_notebook_is_an_application():
+    with Serve(ROOT / "bokeh_apps" / "lissajous.ipynb") as server:
+        assert visit(server, "lissajous", token(new_id(), create=True)).roots
+
+
+def test_an_edited_application_is_served_anew_with_dev(tmp_path):
+    app = tmp_path / "edited.py"
+    text = "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div(text='{}'))\n"
+    app.write_text(text.format("before"))
+    helper = tmp_path / "helper.py"
+    helper.write_text("")
+    with Serve(app, "--dev", helper) as server:
+        assert visit(server, "edited", token(new_id(), create=True)).roots[0].text == "before"
+        app.write_text(text.format("after"))
+
+        def edit() -> bool:  # more than once, for the server looks now and then
+            if server.output().count("running at:") == 1:
+                helper.write_text(helper.read_text() + "# edited\n")
+            return server.output().count("running at:") > 1
+
+        wait_until(edit, "it has started again")
+        port = re.findall(r"running at: http://localhost:(\d+)", server.output())[-1]
+        server.url = f"http://localhost:{port}"
+        assert visit(server, "edited", token(new_id(), create=True)).roots[0].text == "after"
+
+
+def test_every_flag_of_bokeh_serve_is_there():
+    from bokeh.command.subcommands.serve import Serve as Stock
+
+    from quart_app.servers.serve import Serve as Ours
+
+    assert {name for name, _ in Stock.args} < {name for name, _ in Ours.args}

@@ -1,0 +1,121 @@
+"""Applications that fail, and what everybody else has of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from bokeh_server import Serve, new_id, refusal, token, visit
+
+CREATE_TWICE = """
+import asyncio, sys
+from bokeh.application import Application
+from bokeh.application.handlers import FunctionHandler
+from bokeh.server.contexts import ApplicationContext
+from tornado.ioloop import IOLoop
+from quart_app.servers import corrections
+
+def application(document):
+    raise RuntimeError("on purpose")
+
+class Handler(FunctionHandler):
+    async def on_session_created(self, session_context):
+        await asyncio.sleep(0)  # the second one who asks finds the first one at work
+
+async def main():
+    raises = Application(Handler(application))
+    context = ApplicationContext(raises, io_loop=IOLoop.current(), url="/f")
+    for _ in range(2):
+        results = await asyncio.gather(
+            *(asyncio.wait_for(context.create_session_if_needed("id"), 5) for _ in range(2)),
+            return_exceptions=True,
+        )
+        print(*(type(result).__name__ for result in results))
+    print(len(context._pending_sessions), len(context._sessions))
+
+if sys.argv[1] == "ours":
+    corrections.apply(corrections.free_the_id_of_a_failed_session)
+asyncio.run(main())
+"""
+
+
+def create_twice(whose: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "ignore", "-c", CREATE_TWICE, whose]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
+
+
+def test_a_function_that_raises_ends_its_creation_for_all_who_wait_and_frees_the_id():
+    done = create_twice("ours")
+    assert done.stdout.split() == ["RuntimeError"] * 4 + ["0", "0"]
+    assert done.stderr.count("RuntimeError: on purpose") == 2
+    assert "never retrieved" not in done.stderr
+
+
+def test_stock_bokeh_keeps_the_id_of_a_function_that_raised_up_to_3_9():
+    from bokeh.server.contexts import ApplicationContext
+
+    if hasattr(ApplicationContext, "_session_creation_done"):
+        pytest.skip("Bokeh 3.10 has it right")
+    assert create_twice("stock").stdout.split()[-2:] == ["1", "0"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("apps")
+    (folder / "raises.py").write_text("raise RuntimeError('the reason')")
+    (folder / "half.py").write_text(
+        "from bokeh.io import curdoc\nfrom bokeh.models import Div\n"
+        "curdoc().add_root(Div(text='half'))\nraise RuntimeError('the other reason')"
+    )
+    (folder / "good.py").write_text(
+        "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div(text='good'))"
+    )
+    with Serve(*sorted(folder.glob("*.py"))) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("name", "reason"), [("raises", "the reason"), ("half", "the other reason")])
+def test_a_script_that_raises_is_a_500_before_the_upgrade_and_frees_the_id(server, name, reason):
+    made, before = token(new_id(), create=True), server.output().count(reason)
+    for number in (1, 2):
+        status, body, headers = refusal(server, name, made)
+        assert (status, headers["X-Bokeh-Error"]) == (500, "application")
+        assert body.count("\n") == 1
+        assert reason not in body
+        # once in the line, once in the traceback's last one
+        assert server.output().count(f"RuntimeError: {reason}") == before + number
+    assert server.health()["applications"][f"/{name}"] == {"sessions": 0, "connections": 0, "starts": "error"}
+
+
+def test_the_others_run_and_the_health_tells_which(server):
+    assert visit(server, "good", token(new_id(), create=True)).roots
+    health = server.health()
+    assert health["applications"]["/good"]["starts"] == "ok"
+    assert health["sessions"] == 1
+    assert health["resident_bytes"] is None or health["resident_bytes"] > 2**20
+    assert health["loop_lag_seconds"] >= 0
+
+
+def test_the_health_is_only_for_those_who_have_the_key(server):
+    assert server.get("/healthz").status_code == 403
+    assert server.get("/healthz", headers={"Authorization": "Bearer x"}).status_code == 403
+
+
+def test_a_page_opened_at_the_server_itself_shows_what_there_is_as_stock_does(server):
+    made = token(new_id(), create=True)
+    assert server.get(f"/half?bokeh-token={made}").status_code == 200
+    assert visit(server, "half", token(new_id_of(made))).roots
+
+
+def new_id_of(made: str) -> str:
+    from bokeh.util.token import get_session_id
+
+    return str(get_session_id(made))
+
+
+def test_an_unsigned_server_tells_its_health_to_this_machine_and_not_through_a_proxy(tmp_path):
+    (tmp_path / "empty.py").write_text("")
+    with Serve(tmp_path / "empty.py", signed=False) as server:
+        assert server.get("/healthz").json()["applications"]["/empty"]["starts"] == "unknown"
+        assert server.get("/healthz", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
