@@ -36,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_FORWARD_COOKIES": "",
     "BOKEH_MAX_SESSIONS": 200,
     "BOKEH_SESSION_LIFETIME": 60,
+    "BOKEH_DEV": False,
     "BOKEH_MAX_MESSAGE": 20 * 1024 * 1024,
     "BOKEH_TRUSTED_PROXIES": "",
     "BOKEH_MAX_CONNECTS": 120,
@@ -87,6 +88,8 @@ class Settings:
     """Live sessions of one server process of ours; above it new pages are refused."""
     session_lifetime: float
     """Seconds that a session waits for its browser."""
+    dev: bool
+    """Whether edited applications are started again, and pages show what is wrong with one."""
     max_message: int
     """Bytes of the largest websocket message."""
     trusted_proxies: tuple[Network | str, ...]
@@ -159,6 +162,7 @@ class Settings:
             session_lifetime=_number(
                 "BOKEH_SESSION_LIFETIME", read("BOKEH_SESSION_LIFETIME"), float, "seconds"
             ),
+            dev=_yes_or_no("BOKEH_DEV", read("BOKEH_DEV")),
             max_message=_number(
                 "BOKEH_MAX_MESSAGE", read("BOKEH_MAX_MESSAGE"), int, "a whole number of bytes"
             ),

@@ -53,6 +53,10 @@ class ApplicationFailed(EmbedError, InternalServerError):
             f"Whoever runs this site finds the reason in the log under {self.id}."
         )
 
+    def tell_reason(self) -> None:
+        """Show the reason in the page too: for those who write the application."""
+        self.description = f"{self.description} The reason: {self.reason}"
+
 
 class NoServer(EmbedError, ServiceUnavailable):
     """503 with Retry-After: no Bokeh server is ready to run the application."""

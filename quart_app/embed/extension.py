@@ -20,7 +20,7 @@ from quart_app.embed.delivery import Delivery
 from quart_app.embed.errors import ApplicationFailed, EmbedError, OriginNotAllowed
 from quart_app.embed.limits import Place
 from quart_app.embed.pull import Arguments, Customize, Passed
-from quart_app.embed.puller import Puller, logged
+from quart_app.embed.puller import Puller
 from quart_app.embed.routes import routes
 from quart_app.embed.session import PulledSession
 from quart_app.embed.visitor import current_visitor, give_cookie, visitor_of
@@ -169,7 +169,7 @@ class BokehEmbed:
         """Return what stands in a page that has begun, in place of a script that could not be made."""
         if not isinstance(error, EmbedError):
             log.error("the page of %s failed", name, exc_info=error)
-            error = logged(name, ApplicationFailed(name, f"{error!r}, above"))
+            error = self.puller.logged(name, ApplicationFailed(name, f"{error!r}, above"))
         return script.failure(name, error, stylesheet=stylesheet)
 
     async def _serving(self, app: Quart) -> AsyncGenerator[None, None]:

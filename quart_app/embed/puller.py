@@ -80,7 +80,7 @@ class Puller:
             if app is None:
                 raise UnknownApplication(name)
             if app.error:
-                raise logged(name, ApplicationFailed(name, app.error))
+                raise self.logged(name, ApplicationFailed(name, app.error))
         if not any(server.is_running for server in self._fleet.servers):
             raise NoServer
         return self.waiting.admit(visitor=visitor, address=address)
@@ -99,10 +99,17 @@ class Puller:
             try:
                 return await self._pull_from_any(name, passed, customize)
             except ApplicationFailed as failed:
-                raise logged(name, failed) from None
+                raise self.logged(name, failed) from None
             except PullTimedOut:
                 log.warning("%s was not ready within %g s", name, self._settings.pull_timeout)
                 raise
+
+    def logged(self, name: str, failed: ApplicationFailed) -> ApplicationFailed:
+        """Write the reason into the log, under the id that the page shows; with BOKEH_DEV into the page."""
+        log.error("[%s] %s: %s", failed.id, name, failed.reason)
+        if self._settings.dev:
+            failed.tell_reason()
+        return failed
 
     async def template(self, session: PulledSession) -> Template | None:
         """Return the application's own page for a session, None if it has none, or its server cannot tell."""
@@ -154,9 +161,3 @@ class Puller:
         except asyncio.CancelledError:
             work.abandon()
             raise
-
-
-def logged(name: str, failed: ApplicationFailed) -> ApplicationFailed:
-    """Write the reason into the log, under the id that the page shows."""
-    log.error("[%s] %s: %s", failed.id, name, failed.reason)
-    return failed

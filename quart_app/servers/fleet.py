@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import os
 import socket
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,13 @@ from typing import Self
 from bokeh.server.util import check_allowlist
 from bokeh.settings import settings as bokeh_settings
 
-from quart_app.catalogue import BokehApp
+from quart_app.catalogue import BokehApp, discover
 from quart_app.servers.server import Server, State
 from quart_app.servers.supervisor import Supervisor
-from quart_app.settings import Settings
+from quart_app.servers.watch import wait_for_change
+from quart_app.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
 
 
 def by_turns(servers: Iterable[Server]) -> list[Server]:
@@ -30,7 +34,7 @@ def by_turns(servers: Iterable[Server]) -> list[Server]:
 class Fleet:
     """The servers named in the settings, or processes of our own that live as long as ``async with`` does."""
 
-    def __init__(self, settings: Settings, applications: Mapping[str, BokehApp]) -> None:
+    def __init__(self, settings: Settings, applications: dict[str, BokehApp]) -> None:
         self._settings = settings
         self._applications = applications
         self._stack = AsyncExitStack()
@@ -103,13 +107,18 @@ class Fleet:
             "--websocket-max-message-size": str(settings.max_message),
             "--max-sessions": str(settings.max_sessions),
         }
-        paths = {str(app.path): app for app in self._applications.values() if not app.error}
-        arguments = [*paths, *(word for flag in flags.items() for word in flag)]
+
+        def arguments() -> list[str]:
+            paths = (str(app.path) for app in self._applications.values() if not app.error)
+            return [*paths, *(word for flag in flags.items() for word in flag)]
+
         self.servers = [
             Server(f"server-{number}", secret_key=key.encode(), state=State.STOPPED)
             for number in range(1, settings.processes + 1)
         ]
-        supervisors = [Supervisor(server, arguments, environment) for server in self.servers]
+        supervisors = [
+            Supervisor(server, arguments, environment, self._note_broken) for server in self.servers
+        ]
         for supervisor in supervisors:
             self._stack.push_async_callback(supervisor.stop)
         try:
@@ -118,8 +127,30 @@ class Fleet:
                     group.create_task(supervisor.start())
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        for path, error in supervisors[0].broken.items():
-            paths[path].error = error
+        if settings.dev:
+            following = asyncio.create_task(self._follow(supervisors))
+            self._stack.callback(following.cancel)
+
+    def _note_broken(self, broken: Mapping[str, str]) -> None:
+        """Remember the applications that a server could not load: path and error."""
+        for app in self._applications.values():
+            if error := broken.get(str(app.path)):
+                app.error = error
+
+    async def _follow(self, supervisors: Iterable[Supervisor]) -> None:
+        """Start the servers again whenever something in the folder of applications has changed."""
+        while True:
+            await wait_for_change(self._settings.apps)
+            log.info("The applications have changed")
+            try:
+                found = discover(self._settings.apps)
+            except SettingsError as error:
+                log.error("%s", error)
+                continue
+            self._applications.clear()
+            self._applications.update(found)
+            for supervisor in supervisors:
+                await supervisor.restart()
 
 
 def _allowed_origins() -> dict[str, str]:

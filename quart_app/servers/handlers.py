@@ -70,21 +70,29 @@ class Guarded(AuthRequestHandler):
                 )
             except HTTPError:
                 raise
-            except Exception:  # in the log already
+            except Exception as error:  # in the log already
                 self.gate.starts[path] = "error"
-                raise _application_failed() from None
+                raise self._application_failed(claim, f"{type(error).__name__}: {error}") from None
         if session is None or session.destroyed:
             raise Refused(410, "this session is gone")
-        failed = not was_there and corrections.failure_of(session.document) is not None
+        failure = None if was_there else corrections.failure_of(session.document)
         if is_new:
-            self.gate.starts[path] = "error" if failed else "ok"
-        if failed and not takes_failed:
+            self.gate.starts[path] = "error" if failure else "ok"
+        if failure and not takes_failed:
             if is_new:
                 await context._discard_session(session, lambda session: session.connection_count == 0)
-            raise _application_failed()
+            raise self._application_failed(claim, failure)
         if was_there:
             self.gate.has_browser(session)
         return session
+
+    def _application_failed(self, claim: Claim, failure: str) -> Refused:
+        """Return the refusal that says so; what failed is for holders of the key, who made the claim."""
+        may_know = claim.creates and self.application.sign_sessions
+        reason = failure if may_know else "its server's log has the error"
+        return Refused(
+            500, f"the application failed: {' '.join(reason.split())}", {"X-Bokeh-Error": "application"}
+        )
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
@@ -264,8 +272,3 @@ def install() -> None:
     urls.per_app_patterns[:] = [
         (pattern[0], ours.get(pattern[1], pattern[1])) for pattern in urls.per_app_patterns
     ]
-
-
-def _application_failed() -> Refused:
-    reason = "the application failed; its server's log has the error"
-    return Refused(500, reason, {"X-Bokeh-Error": "application"})

@@ -12,7 +12,7 @@ import secrets
 import socket
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from quart_app.servers.server import Server, State
@@ -44,14 +44,17 @@ class Supervisor:
     is ready, and it ends when our end closes: with the site, however the site ends.
     """
 
-    def __init__(self, server: Server, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        arguments: Callable[[], Sequence[str]],
+        environment: Mapping[str, str],
+        on_broken: Callable[[Mapping[str, str]], object],
+    ) -> None:
         self.server = server
-        self.broken: dict[str, str] = {}
-        """Applications that could not be loaded: path and error."""
-        self._command = [
-            *(sys.executable, "-m", "quart_app.servers.serve", "--supervised"),
-            *("--log-format", "%(levelname)s %(message)s", *arguments),
-        ]
+        self._arguments = arguments
+        self._on_broken = on_broken
+        self._is_restarting = False
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
         self._process: asyncio.subprocess.Process | None = None
         self._lifeline: asyncio.StreamWriter | None = None
@@ -72,13 +75,19 @@ class Supervisor:
         await self._end()
         self.server.change(State.STOPPED)
 
+    async def restart(self) -> None:
+        """End the process; the next one, with the arguments as they are now, is started at once."""
+        self._is_restarting = True
+        await self._end()
+
     async def _launch(self) -> None:
         self.server.change(State.STARTING)
         self._last_lines.clear()
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = process = await asyncio.create_subprocess_exec(
-                *self._command,
+                *(sys.executable, "-m", "quart_app.servers.serve", "--supervised"),
+                *("--log-format", "%(levelname)s %(message)s", *self._arguments()),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -98,7 +107,7 @@ class Supervisor:
             said = "\n".join(self._last_lines) or "it said nothing"
             raise StartFailed(f"the Bokeh server did not start (exit status {process.returncode}):\n{said}")
         report = json.loads(line)
-        self.broken = report["broken"]
+        self._on_broken(report["broken"])
         self.server.url = f"http://127.0.0.1:{report['port']}"
         self.server.generation = secrets.token_hex(4)
         self.server.change(State.RUNNING, f"process {process.pid}")
@@ -110,10 +119,13 @@ class Supervisor:
             assert self._process is not None  # noqa: S101
             started = monotonic()
             status = await self._process.wait()
-            failures = 0 if monotonic() - started > STEADY else failures + 1
             self.server.change(State.BACKOFF, f"ended with status {status}")
             await self._end()
-            await asyncio.sleep(backoff(failures))
+            if self._is_restarting:
+                self._is_restarting, failures = False, 0
+            else:
+                failures = 0 if monotonic() - started > STEADY else failures + 1
+                await asyncio.sleep(backoff(failures))
             try:
                 await self._launch()
             except (StartFailed, OSError) as error:

@@ -82,7 +82,7 @@ def test_a_script_that_raises_is_a_500_before_the_upgrade_and_frees_the_id(serve
         status, body, headers = refusal(server, name, made)
         assert (status, headers["X-Bokeh-Error"]) == (500, "application")
         assert body.count("\n") == 1
-        assert reason not in body
+        assert reason in body  # whoever has the key may know
         # once in the line, once in the traceback's last one
         assert server.output().count(f"RuntimeError: {reason}") == before + number
     assert server.health()["applications"][f"/{name}"] == {"sessions": 0, "connections": 0, "starts": "error"}
