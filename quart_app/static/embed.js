@@ -535,6 +535,7 @@ class Session {
     if (this.document !== null) this.discard(this.document, this.hosts);
     this.document = null;
     sessions.delete(this);
+    due.delete(this);
   }
 }
 
@@ -565,6 +566,8 @@ function refusal(response, id, text) {
 
 /** @type {Set<Session>} */
 const sessions = new Set();
+/** @type {Set<Session>} those that connect when all elements of this moment are with them */
+const due = new Set();
 /** @type {WeakMap<Element, number>} which `.bokeh-embed` of the page as it was sent an element is */
 const numbers = new WeakMap();
 
@@ -588,8 +591,12 @@ function start(pairs) {
     if (session) group.forEach((block, element) => session?.places.set(element, block));
     else sessions.add(session = new Session(group));
     session.show("loading", TEXT.loading);
-    session.connect();
+    due.add(session);
   }
+  queueMicrotask(() => {
+    for (const session of due) session.connect();
+    due.clear();
+  });
 }
 
 /**
