@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import signal
@@ -11,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import psutil
@@ -120,6 +122,19 @@ class Site(Process):
 def customized_site() -> Site:
     """Return a site that is not ours, with the extension and the example applications."""
     return Site(cwd=ROOT / "tests" / "sites", app="customized:app", BOKEH_APPS=str(ROOT / "bokeh_apps"))
+
+
+def data_block(page: str) -> dict[str, Any]:
+    """Return what the first plot in a page's HTML tells our loader."""
+    found = re.search(r'<script type="application/json">(.*?)</script>', page)
+    assert found, "there is no data block"
+    return json.loads(found[1])
+
+
+def ticket(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a data block's ticket says."""
+    body = block["ticket"].partition(".")[0]
+    return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
 
 
 class Stock(Process):

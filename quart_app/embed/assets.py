@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
-import bokeh.plotting  # with its models, too, every model of Bokeh is known by its name
+import bokeh.plotting  # noqa: F401  (with its models, too, every model of Bokeh is known by its name)
 import brotli  # type: ignore[import-untyped]
 from bokeh.core.has_props import HasProps
 from bokeh.models.glyphs import MathTextGlyph

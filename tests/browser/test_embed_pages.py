@@ -107,7 +107,9 @@ def test_an_unknown_root_is_an_error(parts):
 def test_two_sessions_in_one_page_share_the_scripts_and_nothing_else(parts, page):
     urls = sockets(page)
     open_plot(page, f"{parts.url}/twice/parts")
-    wait_until(lambda: page.evaluate("Bokeh.documents.every((document) => document.is_idle)"), "both are there")
+    wait_until(
+        lambda: page.evaluate("Bokeh.documents.every((document) => document.is_idle)"), "both are there"
+    )
     assert len(urls) == 2
     assert scripts(page) == ["bokeh.js", "bokeh-widgets.js"]
     press(page)
@@ -123,7 +125,13 @@ def test_a_document_that_changes_gets_what_it_needs_then(parts, page):
     assert scripts(page) == ["bokeh.js", "bokeh-widgets.js"]
     page.get_by_role("button", name="More").click()
     page.locator(".bk-DataTable").wait_for()
-    assert scripts(page) == ["bokeh.js", "bokeh-widgets.js", "bokeh-mathjax.js", "bokeh-gl.js", "bokeh-tables.js"]
+    assert scripts(page) == [
+        "bokeh.js",
+        "bokeh-widgets.js",
+        "bokeh-mathjax.js",
+        "bokeh-gl.js",
+        "bokeh-tables.js",
+    ]
     screenshot(page, "more")
     # And all of it from the beginning, when the page attaches again.
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
@@ -237,7 +245,11 @@ class Badge(LayoutDOM):
       const {LayoutDOM, LayoutDOMView} = require("models/layouts/layout_dom");
       class BadgeView extends LayoutDOMView {
         get child_models() { return []; }
-        render() { super.render(); this.shadow_el.append(this.model.text); }
+        render() {
+          super.render();
+          this.shadow_el.append(document.createElement("span"));
+          this.shadow_el.lastChild.textContent = this.model.text;
+        }
       }
       class Badge extends LayoutDOM {}
       Badge.__module__ = "quart_bokeh_badge";
@@ -256,7 +268,7 @@ class Badge(LayoutDOM):
 from bokeh.io import curdoc
 from quart_bokeh_badge import Badge
 
-curdoc().add_root(Badge(name="badge", text="shown by an extension"))
+curdoc().add_root(Badge(name="badge", text="shown by an extension", width=300, height=50))
 """
     )
     monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=":")
