@@ -11,7 +11,7 @@ from quart import has_request_context, request
 
 from quart_app.embed.assets import Assets
 from quart_app.embed.pull import Outline
-from quart_app.embed.script import Block, direct, relay
+from quart_app.embed.script import Block, direct, early, relay
 from quart_app.servers.server import Server
 from quart_app.settings import Settings
 
@@ -39,6 +39,8 @@ class Delivery:
         self._settings = settings
         self._assets = assets
         self._ticket = ticket
+        self._seen: dict[str, list[str]] = {}
+        """The bundles that each application needed last."""
 
     def script(self, session: Session) -> Markup:
         """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
@@ -63,6 +65,7 @@ class Delivery:
             )
         server, application = session.server, session.application
         needed, others = self._assets.bundles(session.outline.types)
+        self._seen[application] = needed
         return Block(
             app=application,
             ticket=self._ticket(server, application, session.id),
@@ -73,6 +76,14 @@ class Delivery:
             bundles=tuple(map(self._url, needed)),
             others=tuple(map(self._url, others)),
         )
+
+    def early(self, application: str) -> Markup:
+        """Return what the head of a page of this application may have, to be drawn sooner."""
+        if self._settings.delivery == "direct":
+            return Markup("")
+        bundles = self._seen.get(application) or [self._assets.file_name("bokeh.js")]
+        urls = [self._url(name) for name in bundles]
+        return early(urls, loader=self.url("embed.js"), stylesheet=self.url("embed.css"))
 
     def url(self, name: str) -> str:
         """Return the URL of a file of ours, such as ``site.css``."""

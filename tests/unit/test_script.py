@@ -37,7 +37,7 @@ def test_no_script_in_the_text_is_an_inline_one():
     text = relay(BLOCK, loader="/embed.js", stylesheet="/embed.css")
     assert re.findall(r"<script[^>]*>", text) == [
         '<script type="application/json">',
-        '<script type="module" src="/embed.js">',
+        '<script type="module" async src="/embed.js">',
     ]
     assert '"root":' not in text
     assert text.count('rel="preload"') == 2
