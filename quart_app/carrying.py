@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
 
 from aiohttp import ClientWebSocketResponse, WebSocketError, WSMessage, WSMsgType
@@ -12,6 +13,8 @@ from quart_app.sockets import Wire
 
 SEND_TIMEOUT = 30.0
 """Seconds for one message to be taken; who needs longer has stopped reading."""
+GOODBYE = 0.5
+"""Seconds to wait for the other side's close frame."""
 
 
 class Closed(Exception):
@@ -75,6 +78,14 @@ async def to_browser(upstream: ClientWebSocketResponse, browser: Browser, patien
         patience.begin("the browser")
         await browser.send(message.data)
         patience.end("the browser")
+
+
+async def leave(upstream: ClientWebSocketResponse, code: int = 1001) -> None:
+    """Close the connection to a server that may still be talking."""
+    with suppress(TimeoutError):
+        # aiohttp reads on to the close frame, for as long as messages come.
+        async with asyncio.timeout(GOODBYE):
+            await upstream.close(code=code)
 
 
 def _why(message: WSMessage) -> Closed:

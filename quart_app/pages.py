@@ -69,6 +69,7 @@ async def bkapp_page(application: str) -> Response:
         title=app.title if app else application,
         description=app.description if app else "",
         name=application,
+        early=extension.delivery.early(application),
     )
     return cast(Response, await make_response(page))
 

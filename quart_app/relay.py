@@ -29,7 +29,7 @@ from bokeh.core.types import ID
 from bokeh.util.token import generate_jwt_token
 
 from quart_app.browser import Browser, Gone, Receive, Send, TooLarge
-from quart_app.carrying import Closed, Patience, is_legal, to_browser, to_server
+from quart_app.carrying import GOODBYE, Closed, Patience, is_legal, leave, to_browser, to_server
 from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
 from quart_app.embed.visitor import foreign_origin, visitor_of
 from quart_app.flood import Limit
@@ -46,8 +46,6 @@ TOKEN_LIFETIME = 30
 """Seconds for which the Bokeh token of one connection is good."""
 HEARTBEAT = 60.0
 """Seconds between pings to a server; half of that is its time to answer, which a long callback uses up."""
-GOODBYE = 1.0
-"""Seconds to wait for the other side's close frame."""
 
 
 class Refused(Exception):
@@ -151,7 +149,7 @@ class Relay:
         try:
             await self._carry(ticket, browser, upstream)
         finally:
-            await upstream.close()
+            await leave(upstream)
 
     def _check(self, scope: Any, path: str) -> tuple[Ticket, Server]:
         """Return what the browser may attach to. Raises Refused."""
@@ -208,7 +206,7 @@ class Relay:
         except BaseException:
             connecting.cancel()
             with suppress(BaseException):
-                await (await connecting).close()
+                await leave(await connecting)
             raise
         finally:
             self._connecting.discard(connecting)
@@ -264,7 +262,7 @@ class Relay:
         except* Gone as gone:
             code = _first(gone).code
             log.debug("The browser of %s has gone with %d", name, code)
-            await upstream.close(code=code if is_legal(code) else 1001)
+            await leave(upstream, code if is_legal(code) else 1001)
         except* TooLarge:
             log.info("The browser of %s sent a message above %d bytes", name, self._max_message)
             await browser.close(1009, "message too large", GOODBYE)

@@ -7,6 +7,7 @@ while a websocket is open (hypercorn#308), so we look at what tells Hypercorn's 
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -15,31 +16,33 @@ from contextlib import suppress
 from multiprocessing.util import Finalize
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 POLL = 0.1
 """Seconds between two looks at Hypercorn's event, as Hypercorn's own."""
-GRACE = 5.0
-"""Seconds for the rest of a stop once Hypercorn's main process has lost patience with a worker."""
-
-
-def shutdown_event() -> Any | None:
-    """Return the event that Hypercorn's main process sets to stop its workers; None under other servers."""
-    arguments = getattr(multiprocessing.current_process(), "_kwargs", None) or {}
-    event = arguments.get("shutdown_event")
-    return event if hasattr(event, "is_set") and hasattr(event, "set") else None
+GRACE = 0.5
+"""Seconds above Hypercorn's own ``graceful_timeout`` until a worker that cannot stop is ended."""
 
 
 async def watch_for_stop(stop: Callable[[], object]) -> None:
-    """Call ``stop`` when Hypercorn is about to stop; never, and return at once, under other servers."""
-    event = shutdown_event()
-    if event is None:
+    """Call ``stop`` when Hypercorn is about to stop; return at once under other servers.
+
+    Cancel this when the application itself is told: that means all connections are closed. Where that
+    does not come in time, for connections that are not ours, it ends the process.
+    """
+    # Hypercorn's worker is a process with its configuration and its event among the arguments.
+    arguments = getattr(multiprocessing.current_process(), "_kwargs", None) or {}
+    event: Any = arguments.get("shutdown_event")
+    if not (hasattr(event, "is_set") and hasattr(event, "set")):
         return
+    patience = getattr(arguments.get("config"), "graceful_timeout", 3.0) + GRACE
     loop = asyncio.get_running_loop()
 
     def terminate() -> None:
         if event.is_set():
             # Hypercorn terminates all workers when the first has ended, in the middle of their own good
             # order, and their children would be left behind.
-            loop.call_later(GRACE, _end_as_terminated)
+            loop.call_later(patience, _end_as_terminated)
         else:
             event.set()
             # Hypercorn would start a worker again that ended in good order.
@@ -50,6 +53,9 @@ async def watch_for_stop(stop: Callable[[], object]) -> None:
     while not event.is_set():  # noqa: ASYNC110, it is of another process
         await asyncio.sleep(POLL)
     stop()
+    await asyncio.sleep(patience)
+    log.warning("Connections are still open %g s after the stop: this worker ends without them", patience)
+    _end_as_terminated()
 
 
 def _end_as_terminated() -> None:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import psutil
@@ -113,23 +113,10 @@ class Site(Process):
 
         return [process for process in self.family() if is_server(process)]
 
-    def server_url(self) -> str:
-        """Return where the Bokeh server listens, which is not for browsers."""
-        [server] = self.servers()
-        [port] = {c.laddr.port for c in server.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
-        return f"http://127.0.0.1:{port}"
-
     def worker(self) -> psutil.Process:
         """Return the process in which the pages are made."""
         [server] = self.servers()
         return server.parent()
-
-
-def session_of(page: str) -> str:
-    """Return the id of the session that a page holds."""
-    block = json.loads(re.search(r'<script type="application/json">(.*)</script>', page)[1])
-    content = block["ticket"].partition(".")[0]
-    return json.loads(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))["session_id"]
 
 
 def customized_site(**settings: str) -> Site:
@@ -137,6 +124,19 @@ def customized_site(**settings: str) -> Site:
     return Site(
         cwd=ROOT / "tests" / "sites", app="customized:app", BOKEH_APPS=str(ROOT / "bokeh_apps"), **settings
     )
+
+
+def data_block(page: str) -> dict[str, Any]:
+    """Return what the first plot in a page's HTML tells our loader."""
+    found = re.search(r'<script type="application/json">(.*?)</script>', page)
+    assert found, "there is no data block"
+    return json.loads(found[1])
+
+
+def ticket(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a data block's ticket says."""
+    body = block["ticket"].partition(".")[0]
+    return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
 
 
 class Stock(Process):

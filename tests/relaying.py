@@ -18,7 +18,7 @@ from quart_app.embed.ticket import Ticket, mint, ticket_keys
 SECRET = "a secret key of tests, long enough"  # noqa: S105
 VISITOR = "v" * 43
 APP = "app"
-READY = r"Running on http://127\.0\.0\.1:(\d+)"
+READY = r"Running on https?://127\.0\.0\.1:(\d+)"
 
 
 class RelayedSite(Site):

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
+import bokeh.plotting  # noqa: F401  (with its models, too, every model of Bokeh is known by its name)
 import brotli  # type: ignore[import-untyped]
 from bokeh.core.has_props import HasProps
 from bokeh.models.glyphs import MathTextGlyph
@@ -116,7 +117,7 @@ class Assets:
             model = HasProps.model_class_reverse_map.get(type_)
             if model is not None:
                 names |= _bundles_of(model)
-            if "." in type_ and not type_.startswith("bokeh."):  # BokehJS's own have short names
+            if model is None or not model.__module__.startswith("bokeh."):
                 extension = self._extension(type_)
                 if extension is not None:
                     # Its script takes classes from these when it is loaded, whatever the document uses.

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from quart import has_request_context, request
 
 from quart_app.embed.assets import Assets
-from quart_app.embed.script import Block, direct, relay
+from quart_app.embed.script import Block, direct, early, relay
 from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.embed.visitor import current_visitor
 from quart_app.servers.outline import Outline
@@ -39,6 +39,8 @@ class Delivery:
     def __init__(self, settings: Settings, assets: Assets) -> None:
         self._settings = settings
         self._assets = assets
+        self._seen: dict[str, list[str]] = {}
+        """The bundles that each application needed last."""
 
     def script(self, session: Session) -> Markup:
         """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
@@ -63,6 +65,7 @@ class Delivery:
             )
         server, application = session.server, session.application
         needed, others = self._assets.bundles(session.outline.types)
+        self._seen[application] = needed
         return Block(
             app=application,
             ticket=self._ticket(session),
@@ -85,6 +88,14 @@ class Delivery:
             expires=int(time()) + LIFETIME,
         )
         return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
+
+    def early(self, application: str) -> Markup:
+        """Return what the head of a page of this application may have, to be drawn sooner."""
+        if self._settings.delivery == "direct":
+            return Markup("")
+        bundles = self._seen.get(application) or [self._assets.file_name("bokeh.js")]
+        urls = [self._url(name) for name in bundles]
+        return early(urls, loader=self.url("embed.js"), stylesheet=self.url("embed.css"))
 
     def url(self, name: str) -> str:
         """Return the URL of a file of ours, such as ``site.css``."""

@@ -16,11 +16,11 @@ from quart_app.servers.outline import Root
 RELAY = Markup(
     """\
 {preloads}
-<link rel="stylesheet" href="{stylesheet}">
+{stylesheet}
 <div class="bokeh-embed" data-app="{app}" data-state="loading">
   <script type="application/json">{block}</script>
 </div>
-<script type="module" src="{loader}"></script>"""
+{loader}"""
 )
 FAILURE = Markup(
     """\
@@ -32,7 +32,9 @@ FAILURE = Markup(
   </div>
 </div>"""
 )
-PRELOAD = Markup('<link rel="preload" as="script" href="{url}">')
+PRELOAD = Markup('<link rel="preload" as="script" href="{}" data-bokeh-embed>')
+STYLESHEET = Markup('<link rel="stylesheet" href="{}">')
+LOADER = Markup('<script type="module" async src="{}"></script>')
 
 
 def direct(session_id: str, url: str) -> Markup:
@@ -80,15 +82,20 @@ def relay(block: Block, *, loader: str, stylesheet: str, root: str | None = None
     return RELAY.format(
         app=block.app,
         block=htmlsafe_json_dumps(content, separators=(",", ":")),
-        loader=loader,
-        stylesheet=stylesheet,
+        loader=LOADER.format(loader),
+        stylesheet=STYLESHEET.format(stylesheet),
         preloads=preloads(block.bundles),
     )
 
 
 def preloads(urls: Sequence[str]) -> Markup:
-    """Return the tags that make a browser fetch scripts while it still reads the page."""
-    return Markup("\n").join(PRELOAD.format(url=url) for url in urls)
+    """Return the tags that make a browser fetch scripts, in their order, while it still reads the page."""
+    return Markup("\n").join(map(PRELOAD.format, urls))
+
+
+def early(urls: Sequence[str], *, loader: str, stylesheet: str) -> Markup:
+    """Return what the head of a page may have, so that its scripts run while its session is being made."""
+    return Markup("\n").join([preloads(urls), STYLESHEET.format(stylesheet), LOADER.format(loader)])
 
 
 def failure(application: str, error: EmbedError, *, stylesheet: str) -> Markup:

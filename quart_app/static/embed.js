@@ -67,6 +67,7 @@ const scripts = new Map();
 
 /** Load scripts at the same time, and run them in their order. @param {string[]} urls */
 async function load(urls) {
+  urls = urls.map((url) => new URL(url, location.href).href);
   for (const url of urls) {
     if (!scripts.has(url)) {
       scripts.set(url, new Promise((resolve, reject) => {
@@ -535,6 +536,7 @@ class Session {
     if (this.document !== null) this.discard(this.document, this.hosts);
     this.document = null;
     sessions.delete(this);
+    due.delete(this);
   }
 }
 
@@ -565,6 +567,8 @@ function refusal(response, id, text) {
 
 /** @type {Set<Session>} */
 const sessions = new Set();
+/** @type {Set<Session>} those that connect when all elements of this moment are with them */
+const due = new Set();
 /** @type {WeakMap<Element, number>} which `.bokeh-embed` of the page as it was sent an element is */
 const numbers = new WeakMap();
 
@@ -588,8 +592,12 @@ function start(pairs) {
     if (session) group.forEach((block, element) => session?.places.set(element, block));
     else sessions.add(session = new Session(group));
     session.show("loading", TEXT.loading);
-    session.connect();
+    due.add(session);
   }
+  queueMicrotask(() => {
+    for (const session of due) session.connect();
+    due.clear();
+  });
 }
 
 /**
@@ -614,12 +622,22 @@ function dispose(element) {
   delete element.dataset.state;
 }
 
-const all = [...document.querySelectorAll(".bokeh-embed")];
-all.forEach((element, i) => numbers.set(element, i));
-start(all.flatMap((element) => {
-  const block = read(element);
-  return block ? [/** @type {[HTMLElement, Block]} */ ([element, block])] : [];
-}));
+/** Start all that the page was sent with. */
+function startAll() {
+  const all = [...document.querySelectorAll(".bokeh-embed")];
+  all.forEach((element, i) => numbers.set(element, i));
+  start(all.flatMap((element) => {
+    const block = read(element);
+    return block ? [/** @type {[HTMLElement, Block]} */ ([element, block])] : [];
+  }));
+}
+
+// What the page says it will need runs at once: the page itself may still be waiting for its session.
+/** @type {NodeListOf<HTMLLinkElement>} */
+const hints = document.querySelectorAll("link[rel=preload][as=script][data-bokeh-embed]");
+load([...new Set([...hints].map((hint) => hint.href))]).catch(() => {}); // who needs it asks again
+if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", startAll);
+else startAll();
 
 addEventListener("online", () => sessions.forEach((session) => session.look()));
 addEventListener("pagehide", () => sessions.forEach((session) => session.pause()));

@@ -137,8 +137,8 @@ def test_a_page_attaches_again_by_itself_when_the_web_process_has_restarted(page
             site.close()
             for tab in pages.values():
                 wait_for_state(tab, "reconnecting")
-            with Site(BOKEH_SERVERS=stock.url, **settings) as site:
-                line.aim(int(site.port))
+            with Site(BOKEH_SERVERS=stock.url, **settings) as restarted:
+                line.aim(int(restarted.port))
                 for name, tab in pages.items():
                     wait_for_plot(tab)
                     assert is_as_left(tab, values[name])
@@ -160,7 +160,7 @@ def test_a_stock_server_that_has_restarted_is_not_taken_for_the_old_one(page):
 def test_a_tab_that_slept_past_the_life_of_its_session_offers_a_new_one(page, tmp_path, monkeypatch):
     ended = tmp_path / "ended"
     monkeypatch.setenv("PARTS_ENDED", str(ended))
-    with site_of("parts", BOKEH_SESSION_LIFETIME="1") as site, Line(int(site.port)) as line:
+    with site_of("parts", BOKEH_SESSION_LIFETIME="4") as site, Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/parts")
         press(page)
         line.close()

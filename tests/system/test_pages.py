@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 import httpx
 import pytest
-from harness import ROOT, Site, Stock, session_of, wait_until
+from harness import ROOT, Site, Stock, data_block, ticket, wait_until
 
 APPS = ("sliders", "penguins", "stream", "lissajous")
 
@@ -27,7 +27,9 @@ def test_each_application_has_a_page_with_the_script_of_a_new_session(site, name
     one, two = site.get(f"/{name}"), site.get(f"/{name}")
     assert one.status_code == 200
     assert one.headers["cache-control"] == "no-store"
-    assert session_of(one.text) != session_of(two.text)
+    blocks = [data_block(page.text) for page in (one, two)]
+    assert all(block["app"] == name for block in blocks)
+    assert ticket(blocks[0])["session_id"] != ticket(blocks[1])["session_id"]
 
 
 def test_an_unknown_application_is_a_404_as_page_and_as_json(site):
@@ -38,16 +40,16 @@ def test_an_unknown_application_is_a_404_as_page_and_as_json(site):
 
 
 def test_a_page_under_a_name_whose_websocket_would_be_refused_says_so():
-    with Site(BOKEH_DELIVERY="direct") as site:
-        answer = site.get("/sliders", headers={"Host": "evil.example"})
+    with Site(BOKEH_DELIVERY="direct") as direct:
+        answer = direct.get("/sliders", headers={"Host": "evil.example"})
         assert answer.status_code == 400
         assert "evil.example" in answer.text
 
 
 def test_self_made_sessions_get_nothing_from_our_server(site):
-    url = f"{site.server_url()}/sliders"
+    url = ticket(data_block(site.get("/sliders").text))["url"]
     for headers in ({}, {"Bokeh-Session-Id": "mine"}):
-        answer = httpx.get(f"{url}/autoload.js?bokeh-autoload-element=x", headers=headers)
+        answer = httpx.get(f"{url}/sliders/autoload.js?bokeh-autoload-element=x", headers=headers)
         assert answer.status_code == 403
 
 

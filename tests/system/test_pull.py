@@ -16,7 +16,7 @@ from threading import Thread
 import httpx
 import psutil
 import pytest
-from harness import ROOT, Site, Stock, customized_site, session_of, wait_until
+from harness import ROOT, Site, Stock, customized_site, data_block, ticket, wait_until
 
 ECHO = """
 import json
@@ -220,7 +220,7 @@ def test_warm_sessions_are_used_for_pages_that_pass_nothing_and_made_again(tmp_p
     (tmp_path / "echo.py").write_text(ECHO)
     with Site(BOKEH_APPS=str(tmp_path), BOKEH_WARM="echo:2") as site:
         wait_until(lambda: len(echoes(site)) == 2, "two sessions are warm")
-        ids = [session_of(site.get("/echo").text) for _ in range(2)]
+        ids = [ticket(data_block(site.get("/echo").text))["session_id"] for _ in range(2)]
         assert len(set(ids)) == 2
         wait_until(lambda: len(echoes(site)) == 4, "two others have been made in their place")
         site.get("/echo?own=1")

@@ -235,6 +235,26 @@ def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake):
             websocket._req.transport.abort()
 
 
+def test_a_browser_that_does_not_read_is_let_go_with_its_server_s_websocket(site, fake):
+    async def flood(websocket) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await websocket.send_bytes(MEGABYTE)
+
+    async def main() -> None:
+        async with Client(site.url) as client:
+            fake.behaviour = flood
+            deaf = await client.attach(ticket(fake.url))
+            deaf._reader._protocol.pause_reading()
+            fake.behaviour = echo
+            newer = await client.attach(ticket(fake.url))
+            await asyncio.to_thread(wait_until, lambda: fake.open == 1, "the flood has ended")
+            assert (await ask(newer, "here")).data == "here"
+            await newer.close()
+
+    asyncio.run(main())
+
+
 def test_50_websockets_with_traffic_at_once(site, fake):
     async def main() -> None:
         async with Client(site.url) as client:

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import gzip
+import logging
+
+import brotli
+import pytest
+
+from quart_app.embed.assets import Assets, extension_script
+
+
+@pytest.fixture(scope="module")
+def assets() -> Assets:
+    assets = Assets()
+    assets.load()
+    return assets
+
+
+def plain(file_names: list[str]) -> list[str]:
+    return [f"{name.rpartition('-')[0]}.js" for name in file_names]
+
+
+@pytest.mark.parametrize(
+    ("types", "needed"),
+    [
+        (set(), ["bokeh.js"]),
+        ({"Figure", "Line", "ColumnDataSource"}, ["bokeh.js"]),
+        ({"Figure", "Slider"}, ["bokeh.js", "bokeh-widgets.js"]),
+        ({"Div"}, ["bokeh.js", "bokeh-widgets.js"]),
+        ({"bokeh.models.dom.Div"}, ["bokeh.js"]),
+        ({"DataTable"}, ["bokeh.js", "bokeh-widgets.js", "bokeh-tables.js"]),
+        ({"TeX"}, ["bokeh.js", "bokeh-mathjax.js"]),
+        ({"MathMLGlyph", "Toggle"}, ["bokeh.js", "bokeh-widgets.js", "bokeh-mathjax.js"]),
+    ],
+)
+def test_the_types_of_a_document_tell_its_bundles_in_the_order_of_loading(assets, types, needed):
+    found, others = assets.bundles(types)
+    assert plain(found) == needed
+    assert set(plain(found)) | set(plain(others)) == {
+        *("bokeh.js", "bokeh-gl.js", "bokeh-widgets.js", "bokeh-tables.js", "bokeh-mathjax.js")
+    }
+
+
+def test_bokeh_itself_decides_the_same(assets):
+    from bokeh.embed.bundle import bundle_for_objs_and_resources
+    from bokeh.models import DataTable, Slider
+    from bokeh.plotting import figure
+    from bokeh.resources import Resources
+
+    for objects in ([figure()], [figure(), Slider(start=0, end=1, value=0)], [DataTable()]):
+        types = {type(model).__qualified_model__ for root in objects for model in root.references()}
+        theirs = bundle_for_objs_and_resources(objects, Resources(mode="absolute"))
+        names = [str(url).rpartition("/")[2].replace(".min", "") for url in theirs.js_files]
+        assert plain(assets.bundles(types)[0]) == names
+
+
+def test_a_type_without_a_script_is_told_once(assets, caplog):
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert plain(assets.bundles({"bokeh_app_1.Own", "Figure"})[0]) == ["bokeh.js"]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "There is no script for bokeh_app_1.Own"
+    ]
+
+
+def test_a_package_that_is_no_extension_has_no_script():
+    assert extension_script("json") is None
+    assert extension_script("no_such_package") is None
+    assert extension_script("../etc") is None
+
+
+def test_what_is_sent_compressed_is_the_file(assets):
+    asset = assets.get(assets.file_name("embed.js"))
+    assert asset.ready("br") is None
+    assert brotli.decompress(asset.encoded("br")) == asset.content
+    assert gzip.decompress(asset.encoded("gzip")) == asset.content
+    assert asset.ready("br") == asset.encoded("br")
+    assert asset.ready("identity") == asset.encoded("identity") == asset.content
+
+
+def test_a_name_changes_with_the_content(assets):
+    name = assets.file_name("bokeh.js")
+    asset = assets.get(name)
+    assert asset.digest in name
+    assert assets.get(name.replace(asset.digest, "0" * 16)) is None
+    assert b"sourceMappingURL" not in asset.content

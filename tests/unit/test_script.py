@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from jinja2.filters import do_indent
+
+from quart_app.embed.pull import Root
+from quart_app.embed.script import Block, relay
+from quart_app.headers import page_headers
+from quart_app.settings import Settings, SettingsError
+
+BLOCK = Block(
+    app="sliders",
+    ticket="body.signature",
+    path="/bokeh/server-1/sliders",
+    renew="/bokeh/session/sliders",
+    bokeh="3.9.2",
+    roots=(Root("p1", "</script><script>alert(1)</script>"), Root("p2", None)),
+    bundles=("/bokeh/assets/bokeh-1.js", "/bokeh/assets/bokeh-widgets-1.js"),
+    others=(),
+)
+
+
+def test_the_text_survives_indentation_and_what_names_may_contain():
+    text = relay(BLOCK, loader="/embed.js", stylesheet="/embed.css", root="plot")
+    indented = do_indent(str(text), 4)
+    [found] = re.findall(r'<script type="application/json">(.*?)</script>', indented)
+    content = json.loads(found)
+    assert content["roots"][0]["name"] == "</script><script>alert(1)</script>"
+    assert content["root"] == "plot"
+    assert content["ticket"] == "body.signature"
+
+
+def test_no_script_in_the_text_is_an_inline_one():
+    text = relay(BLOCK, loader="/embed.js", stylesheet="/embed.css")
+    assert re.findall(r"<script[^>]*>", text) == [
+        '<script type="application/json">',
+        '<script type="module" async src="/embed.js">',
+    ]
+    assert '"root":' not in text
+    assert text.count('rel="preload"') == 2
+
+
+def policy(**config: object) -> str:
+    return page_headers(Settings.from_config(config))["Content-Security-Policy"]
+
+
+def test_in_a_page_nothing_runs_but_scripts_of_the_site():
+    assert "default-src 'none'" in policy()
+    assert "script-src 'self';" in policy()
+    assert "frame-ancestors 'self'" in policy()
+
+
+def test_what_the_settings_allow_is_allowed():
+    assert "script-src 'self' 'unsafe-eval';" in policy(BOKEH_CSP_UNSAFE_EVAL="1")
+    assert "frame-ancestors https://a.example 'self';" in policy(
+        BOKEH_FRAME_ANCESTORS="https://a.example  'self'"
+    )
+    assert "script-src" not in policy(BOKEH_DELIVERY="direct")
+
+
+@pytest.mark.parametrize("value", ["", "'self'; script-src *", "'self', *", "ünsafe"])
+def test_sources_cannot_bring_another_policy(value):
+    with pytest.raises(SettingsError, match="BOKEH_FRAME_ANCESTORS"):
+        policy(BOKEH_FRAME_ANCESTORS=value)
