@@ -72,6 +72,7 @@ class Delivery:
             path=f"{request.root_path}/bokeh/{server.name}/{application}",
             renew=f"{request.root_path}/bokeh/session/{application}",
             bokeh=bokeh.__version__,
+            dev=self._settings.dev,
             roots=session.outline.roots,
             bundles=tuple(map(self._url, needed)),
             others=tuple(map(self._url, others)),

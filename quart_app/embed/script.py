@@ -60,6 +60,8 @@ class Block:
     """Where a page without a URL of its own asks for a new session."""
     bokeh: str
     """Version of the BokehJS in the bundles."""
+    dev: bool
+    """Whether the page gets a new session by itself, as its application is being written."""
     roots: tuple[Root, ...]
     bundles: tuple[str, ...]
     """URLs of the scripts that the document needs, in the order of loading."""

@@ -24,6 +24,7 @@
  * @property {string} bokeh     version of the BokehJS in the bundles
  * @property {Root[]} roots
  * @property {string[]} bundles URLs needed, in the order of loading
+ * @property {boolean} dev      whether the application is being written
  * @property {string[]} others  URLs that may be needed when the document changes
  * @property {string} [root]    name of the root that the element shows; all roots without it
  */
@@ -45,6 +46,7 @@ const SILENCE = 20_000; // milliseconds without a word from the server, while th
 const SIGN_OF_LIFE = 5_000; // the same for a plot that was ready, when the network or the tab comes back
 const PATIENCE = 15_000; // milliseconds for which a site that is busy, or starts, is asked for a new session
 const LONGEST_DELAY = 15_000; // milliseconds between two attempts
+const AGAIN = 1_000; // milliseconds until the page of an application that is being written tries again
 const QUICK = 300; // milliseconds within which the first attempts of many pages spread
 
 /** A failure with a text for the person in front of the page, and the id that the log has for it. */
@@ -235,6 +237,7 @@ class Session {
   /** @param {unknown} error */
   fail(error) {
     this.drop();
+    if (this.block.dev) setTimeout(() => sessions.has(this) && this.state !== "loading" && this.renew(), AGAIN);
     if (error instanceof Lost) {
       this.show("lost", error.message, { label: "Start again", action: () => this.renew() });
     } else if (error instanceof Failure) {

@@ -142,3 +142,17 @@ def test_an_application_with_a_template_of_its_own_is_shown_in_it(page, tmp_path
         assert page.evaluate("document.body.dataset.own") == "yes"
         screenshot(page, "own-template")
         assert not page.errors
+
+
+def test_with_dev_an_edited_application_shows_itself_in_the_open_page(page, tmp_path):
+    application = tmp_path / "edited.py"
+    text = "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div(text='{}'))\n"
+    application.write_text(text.format("as it was"))
+    with Site(BOKEH_APPS=str(tmp_path), BOKEH_DEV="1") as site:
+        page.goto(f"{site.url}/edited")
+        page.get_by_text("as it was").wait_for()
+        application.write_text("1 / 0")
+        page.get_by_text("division by zero").wait_for()
+        screenshot(page, "dev-error")
+        application.write_text(text.format("as it is now"))
+        page.get_by_text("as it is now").wait_for()

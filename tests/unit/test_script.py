@@ -17,6 +17,7 @@ BLOCK = Block(
     path="/bokeh/server-1/sliders",
     renew="/bokeh/session/sliders",
     bokeh="3.9.2",
+    dev=False,
     roots=(Root("p1", "</script><script>alert(1)</script>"), Root("p2", None)),
     bundles=("/bokeh/assets/bokeh-1.js", "/bokeh/assets/bokeh-widgets-1.js"),
     others=(),
