@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import aiohttp
 import psutil
@@ -15,6 +16,7 @@ from harness import BIN, ROOT, Process, Site
 
 from quart_app.embed.ticket import Ticket, mint, ticket_keys
 
+T = TypeVar("T")
 SECRET = "a secret key of tests, long enough"  # noqa: S105
 VISITOR = "v" * 43
 APP = "app"
@@ -57,6 +59,12 @@ def web_process(site: Site) -> psutil.Process:
     """Return Hypercorn's worker."""
     [worker] = [process for process in site.family() if "spawn_main" in " ".join(process.cmdline())]
     return worker
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run in a thread of its own: in this one the browser tests' Playwright has left a running loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 class Client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from harness import Site, wait_until
-from relaying import SECRET, VISITOR, Client, FakeServer, RelayedSite, echo, ticket, web_process
+from relaying import SECRET, VISITOR, Client, FakeServer, RelayedSite, echo, run, ticket, web_process
 
 PATH = "/bokeh/server-1/app/ws"
 STRANGER = "w" * 43
@@ -303,7 +302,7 @@ def test_a_flood_of_one_visitor_and_a_flood_of_guesses_are_429(fake):
                 assert [await client.status_of("guess") for _ in range(7)] == [403] * 5 + [429] * 2
                 assert await stranger.status_of(ticket(fake.url, visitor=STRANGER)) == 101
 
-        asyncio.run(main())
+        run(main())
 
 
 def test_a_stranger_with_the_ticket_does_not_push_the_page_out(site, fake):
@@ -317,7 +316,7 @@ def test_a_stranger_with_the_ticket_does_not_push_the_page_out(site, fake):
             assert (await websocket.receive(10)).data == "still here"
             await websocket.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_only_the_websocket_of_a_server_is_there(site, fake):

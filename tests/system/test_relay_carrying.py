@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 from harness import Site, wait_until
-from relaying import VISITOR, Client, FakeServer, RelayedSite, echo, ticket, web_process
+from relaying import VISITOR, Client, FakeServer, RelayedSite, echo, run, ticket, web_process
 
 BINARY, TEXT, CLOSE = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.CLOSE
 MEGABYTE = b"x" * 1_000_000
@@ -53,7 +53,7 @@ def test_every_kind_of_message_arrives_as_it_was_sent(site, fake):
                 assert message.type is (TEXT if isinstance(data, str) else BINARY)
             await websocket.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_message_of_20_megabytes_passes_both_ways_and_a_larger_one_is_1009(site, fake):
@@ -65,7 +65,7 @@ def test_a_message_of_20_megabytes_passes_both_ways_and_a_larger_one_is_1009(sit
             message = await ask(websocket, data + b"x")
             assert (message.type, message.data) == (CLOSE, 1009)
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_too_large_message_of_the_server_is_1009_too(site, fake):
@@ -81,7 +81,7 @@ def test_a_too_large_message_of_the_server_is_1009_too(site, fake):
             message = await (await client.attach(ticket(fake.url))).receive(30)
             assert (message.type, message.data) == (CLOSE, 1009)
 
-    asyncio.run(main())
+    run(main())
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_server_s_close_code_and_reason_reach_the_browser(site, fake, code, 
             message = await (await client.attach(ticket(fake.url))).receive(10)
             assert (message.type, message.data, message.extra) == (CLOSE, told, reason)
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_server_that_is_gone_without_a_word_is_1012(site, fake):
@@ -120,7 +120,7 @@ def test_a_server_that_is_gone_without_a_word_is_1012(site, fake):
             message = await (await client.attach(ticket(fake.url))).receive(10)
             assert (message.type, message.data) == (CLOSE, 1012)
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_server_that_breaks_the_protocol_is_1011(site, fake):
@@ -135,7 +135,7 @@ def test_a_server_that_breaks_the_protocol_is_1011(site, fake):
             message = await (await client.attach(ticket(fake.url))).receive(10)
             assert (message.type, message.data) == (CLOSE, 1011)
 
-    asyncio.run(main())
+    run(main())
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_server_s_refusal_is_the_browser_s(site, fake, status, told):
         async with Client(site.url) as client:
             assert await client.status_of(ticket(fake.url)) == told
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_nothing_of_the_browser_s_request_reaches_the_server(site, fake):
@@ -171,7 +171,7 @@ def test_nothing_of_the_browser_s_request_reaches_the_server(site, fake):
             ]
             assert minted not in str(request.headers)
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_the_newer_browser_of_a_session_wins_and_the_older_one_is_told(site, fake):
@@ -187,7 +187,7 @@ def test_the_newer_browser_of_a_session_wins_and_the_older_one_is_told(site, fak
             await newer.close()
             await other.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake):
@@ -226,10 +226,10 @@ def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake):
             return grown
 
     fake.behaviour = talk
-    assert asyncio.run(grow(send=False)) < 30e6
+    assert run(grow(send=False)) < 30e6
     fake.behaviour = deaf
     try:
-        assert asyncio.run(grow(send=True)) < 30e6
+        assert run(grow(send=True)) < 30e6
     finally:
         for websocket in fake.websockets:
             websocket._req.transport.abort()
@@ -252,7 +252,7 @@ def test_a_browser_that_does_not_read_is_let_go_with_its_server_s_websocket(site
             assert (await ask(newer, "here")).data == "here"
             await newer.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_50_websockets_with_traffic_at_once(site, fake):
@@ -268,7 +268,7 @@ def test_50_websockets_with_traffic_at_once(site, fake):
 
             await asyncio.gather(*(one(number) for number in range(60)))
 
-    asyncio.run(main())
+    run(main())
 
 
 def raw_handshake(url: str, minted: str) -> socket.socket:
@@ -318,10 +318,10 @@ def test_nothing_is_left_of_200_connections_however_they_end(site, fake):
                     connection.close()
                     await websocket.close()
 
-    asyncio.run(visits(20))
+    run(visits(20))
     wait_until(lambda: fake.open == 0, "the server has no websocket any more")
     before = held()
-    asyncio.run(visits(200))
+    run(visits(200))
     wait_until(lambda: fake.open == 0, "the server has no websocket any more")
     wait_until(
         lambda: all(now <= then + 2 for now, then in zip(held(), before, strict=True)),
@@ -354,4 +354,4 @@ def test_a_server_that_does_not_answer_is_a_503_in_time():
             async with Client(site.url) as client:
                 assert await client.status_of(ticket(url)) == 503
 
-        asyncio.run(main())
+        run(main())
