@@ -25,7 +25,7 @@ from quart_app.embed.routes import routes
 from quart_app.embed.session import PulledSession
 from quart_app.embed.visitor import current_visitor, give_cookie, visitor_of
 from quart_app.proxies import TrustedProxies
-from quart_app.relay import Relay
+from quart_app.relay.relay import Relay
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.supervisor import StartFailed
 from quart_app.settings import Settings, SettingsError

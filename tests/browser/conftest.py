@@ -8,7 +8,7 @@ from chromium import CHROMIUM, FLAGS, RECORD
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its loop must not be there any more when other tests run theirs
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"there is no Chromium at {CHROMIUM}")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from quart_app import flood
-from quart_app.flood import Limit
+from quart_app.relay import flood
+from quart_app.relay.flood import Limit
 
 
 def test_a_limit_fills_again_with_time_and_for_each_name_alone():

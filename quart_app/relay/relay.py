@@ -7,7 +7,6 @@ first, and then each side is read only as fast as the other one takes it.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import re
 import time
@@ -16,24 +15,16 @@ from posixpath import normpath
 from typing import Any, TypeVar
 
 from aiohttp import (
-    ClientError,
-    ClientSession,
-    ClientTimeout,
     ClientWebSocketResponse,
-    ClientWSTimeout,
-    DummyCookieJar,
-    TCPConnector,
-    WSServerHandshakeError,
 )
-from bokeh.core.types import ID
-from bokeh.util.token import generate_jwt_token
 
-from quart_app.browser import Browser, Gone, Receive, Send, TooLarge
-from quart_app.carrying import GOODBYE, Closed, Patience, is_legal, leave, to_browser, to_server
 from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
 from quart_app.embed.visitor import foreign_origin, visitor_of
-from quart_app.flood import Limit
 from quart_app.proxies import ASGI
+from quart_app.relay.browser import Browser, Gone, Receive, Send, TooLarge
+from quart_app.relay.carrying import GOODBYE, Closed, Patience, is_legal, leave, to_browser, to_server
+from quart_app.relay.flood import Limit
+from quart_app.relay.upstream import Refused, Upstream
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.server import Server
 from quart_app.settings import Settings
@@ -42,19 +33,6 @@ log = logging.getLogger(__name__)
 E = TypeVar("E", bound=BaseException)
 
 PATH = re.compile(r"/bokeh/([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)/ws")
-TOKEN_LIFETIME = 30
-"""Seconds for which the Bokeh token of one connection is good."""
-HEARTBEAT = 60.0
-"""Seconds between pings to a server; half of that is its time to answer, which a long callback uses up."""
-
-
-class Refused(Exception):
-    """A browser does not get its websocket; ``status`` is the HTTP status that says so."""
-
-    def __init__(self, status: int, reason: str, retry_after: int | None = None) -> None:
-        super().__init__(reason)
-        self.status, self.retry_after = status, retry_after
-
 
 STOPPING = Refused(503, "the site is stopping", retry_after=1)
 RESTART = Closed(1012, "the site restarts")
@@ -65,7 +43,6 @@ class Relay:
 
     def __init__(self, app: ASGI) -> None:
         self.app = app
-        self._session: ClientSession | None = None
         self._is_open = False
         self._live: dict[str, asyncio.Future[Closed]] = {}
         """For each session with a browser, what ends the carrying."""
@@ -74,19 +51,11 @@ class Relay:
 
     async def open(self, settings: Settings, fleet: Fleet) -> None:
         """Carry for the servers of this fleet from now on."""
-        self._fleet = fleet
+        self._upstream = Upstream(settings, fleet)
         self._keys = ticket_keys(settings.secret_keys)
-        self._ours = not settings.servers
         self._max_message = settings.max_message
-        self._connect_timeout = settings.pull_timeout
         self._connects = Limit(settings.max_connects)
         self._refusals = Limit(settings.max_connects)
-        self._session = ClientSession(
-            connector=TCPConnector(limit=0, force_close=True),
-            cookie_jar=DummyCookieJar(),
-            timeout=ClientTimeout(total=None),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-        )
         self._is_open = True
 
     def stop(self) -> None:
@@ -104,15 +73,14 @@ class Relay:
         self.stop()
         if self._carriers:
             await asyncio.wait(self._carriers)
-        if self._session is not None:
-            await self._session.close()
+        await self._upstream.close()
 
     async def inquire(self, ticket: Ticket) -> str:
         """Return whether a browser with this ticket could attach now: alive, gone, refused or unavailable."""
         if not self._is_open:
             return "unavailable"
         try:
-            upstream = await self._connect_upstream(ticket, self._server(ticket))
+            upstream = await self._upstream.connect(ticket, self._upstream.find(ticket))
         except Refused as refused:
             return {410: "gone", 403: "refused"}.get(refused.status, "unavailable")
         await upstream.close()
@@ -176,24 +144,11 @@ class Relay:
             raise Refused(403, "the ticket is for another path")
         if not self._connects.take(visitor):
             raise Refused(429, "too many connections of one visitor", retry_after=10)
-        return ticket, self._server(ticket)
-
-    def _server(self, ticket: Ticket) -> Server:
-        """Return the server that has the ticket's session. Raises Refused."""
-        known = self._fleet.find(ticket.server)
-        if known is not None and (known.url, known.generation) == (ticket.url, ticket.generation):
-            if self._ours and not known.is_running:
-                raise Refused(410, "the server of this session has ended")
-            return known
-        if not (self._ours and ticket.generation) or (known is not None and known.url == ticket.url):
-            raise Refused(410, "the server of this session is not there any more")
-        # One of another web process of this site, which shares our key; or an earlier start of ours.
-        key = self._fleet.servers[0].secret_key
-        return Server(ticket.server, ticket.url, secret_key=key, generation=ticket.generation)
+        return ticket, self._upstream.find(ticket)
 
     async def _connect(self, ticket: Ticket, server: Server, browser: Browser) -> ClientWebSocketResponse:
         """Connect to the server, unless the browser goes away meanwhile. Raises Refused, or Gone."""
-        connecting = asyncio.create_task(self._connect_upstream(ticket, server))
+        connecting = asyncio.create_task(self._upstream.connect(ticket, server))
         leaving = asyncio.create_task(browser.receive())
         self._connecting.add(connecting)
         try:
@@ -211,34 +166,6 @@ class Relay:
         finally:
             self._connecting.discard(connecting)
             leaving.cancel()
-
-    async def _connect_upstream(self, ticket: Ticket, server: Server) -> ClientWebSocketResponse:
-        key = server.secret_key
-        token = generate_jwt_token(
-            ID(ticket.session_id), key, signed=key is not None, expiration=TOKEN_LIFETIME
-        )
-        session = self._session
-        assert session is not None  # noqa: S101
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                return await session.ws_connect(
-                    server.websocket_url(ticket.application),
-                    protocols=("bokeh", token),
-                    timeout=ClientWSTimeout(ws_close=GOODBYE),
-                    heartbeat=HEARTBEAT,
-                    max_msg_size=self._max_message + 1,
-                )
-        except WSServerHandshakeError as error:
-            if error.status in (404, 410):
-                raise Refused(410, "the session is gone") from None
-            if error.status == 403:
-                raise Refused(403, "the Bokeh server refuses it") from None
-            raise Refused(503, f"the Bokeh server answers {error.status}", retry_after=2) from None
-        except (ClientError, OSError, TimeoutError) as error:
-            if self._ours and getattr(error, "errno", None) == errno.ECONNREFUSED:
-                raise Refused(410, "the server of this session has ended") from None
-            reason = "cannot be reached" if isinstance(error, OSError) else "does not answer"
-            raise Refused(503, f"the Bokeh server {reason}", retry_after=2) from None
 
     async def _carry(self, ticket: Ticket, browser: Browser, upstream: ClientWebSocketResponse) -> None:
         """Carry until one side ends it, a newer browser comes, or the site stops."""

@@ -8,8 +8,8 @@ from time import monotonic
 
 from aiohttp import ClientWebSocketResponse, WebSocketError, WSMessage, WSMsgType
 
-from quart_app.browser import Browser
-from quart_app.sockets import Wire
+from quart_app.relay.browser import Browser
+from quart_app.relay.sockets import Wire
 
 SEND_TIMEOUT = 30.0
 """Seconds for one message to be taken; who needs longer has stopped reading."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from wsproto.events import Ping
 
-from quart_app.sockets import Wire
+from quart_app.relay.sockets import Wire
 
 log = logging.getLogger(__name__)
 
