@@ -187,11 +187,8 @@ def end_documents_without_collecting(collector: Collector) -> None:
     ``Document.destroy`` (all versions up to 3.10) collects because models and documents refer to each
     other. Each collection walks the whole heap, that is all other sessions.
     """
-    require(
-        "how a document ends",
-        getattr(document, "gc", None) is gc,
-        "gc" in names_of(Document.destroy),
-    )
+    is_stock = getattr(document, "gc", None) is gc and "gc" in names_of(Document.destroy)
+    require("how a document ends", is_stock)
     vars(document)["gc"] = collector
 
 
