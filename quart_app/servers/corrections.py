@@ -150,19 +150,35 @@ def free_the_id_of_a_failed_session() -> None:
     ApplicationContext.create_session_if_needed = create_or_free  # type: ignore[method-assign]
 
 
-def end_sessions_one_by_one() -> None:
-    """Let everybody else have their turn between two sessions that end.
+def end_sessions_in_batches() -> None:
+    """End expired sessions some at a time, and let everybody else have their turn in between.
 
-    ``ApplicationContext._cleanup_sessions`` of Bokeh 3.9 ends all that have expired in one piece.
+    ``ApplicationContext._cleanup_sessions`` ends all of them in one piece up to Bokeh 3.9. In 3.10 each
+    takes several turns of the loop, one session after the other: where sessions are made at the same time,
+    fewer end than are made.
     """
-    discard = getattr(ApplicationContext, "_discard_session", None)
-    require("how a session ends", asyncio.iscoroutinefunction(discard))
+    stock = ApplicationContext._cleanup_sessions
+    expected = {"connection_count", "milliseconds_since_last_unsubscribe", "expiration_requested"}
+    require("how expired sessions end", expected | {"_discard_session"} <= names_of(stock))
 
-    async def discard_and_yield(self: ApplicationContext, *args: Any, **kwargs: Any) -> None:
-        await discard(self, *args, **kwargs)  # type: ignore[misc]
-        await asyncio.sleep(0)
+    async def cleanup_sessions(self: ApplicationContext, unused_session_linger_milliseconds: int) -> None:
+        def has_expired(session: ServerSession) -> bool:
+            return session.connection_count == 0 and (
+                session.milliseconds_since_last_unsubscribe > unused_session_linger_milliseconds
+                or session.expiration_requested
+            )
 
-    ApplicationContext._discard_session = discard_and_yield  # type: ignore[method-assign]
+        def may_end(session: ServerSession) -> bool:
+            return not session.destroyed and not session.expiration_blocked and has_expired(session)
+
+        ending = [session for session in self.sessions if may_end(session)]
+        size = max(8, len(ending) // 16)
+        for start in range(0, len(ending), size):
+            batch = [session for session in ending[start : start + size] if may_end(session)]
+            await asyncio.gather(*(self._discard_session(session, has_expired) for session in batch))
+            await asyncio.sleep(0)
+
+    ApplicationContext._cleanup_sessions = cleanup_sessions  # type: ignore[method-assign]
 
 
 def end_documents_without_collecting(collector: Collector) -> None:
@@ -171,11 +187,8 @@ def end_documents_without_collecting(collector: Collector) -> None:
     ``Document.destroy`` (all versions up to 3.10) collects because models and documents refer to each
     other. Each collection walks the whole heap, that is all other sessions.
     """
-    require(
-        "how a document ends",
-        getattr(document, "gc", None) is gc,
-        "gc" in names_of(Document.destroy),
-    )
+    is_stock = getattr(document, "gc", None) is gc and "gc" in names_of(Document.destroy)
+    require("how a document ends", is_stock)
     vars(document)["gc"] = collector
 
 

@@ -225,14 +225,8 @@ class GuardedSessionHandler(Guarded, SessionHandler):
     def _claim(self) -> Claim:
         app = self.application
         token = self.get_argument("bokeh-token", None, strip=False)
-        names = [
-            name
-            for name in (
-                self.get_argument("bokeh-session-id", None, strip=False),
-                self.request.headers.get("Bokeh-Session-Id"),
-            )
-            if name is not None
-        ]
+        asked = self.get_argument("bokeh-session-id", None, strip=False)
+        names = [name for name in (asked, self.request.headers.get("Bokeh-Session-Id")) if name is not None]
         if len(names) + (token is not None) > 1:
             raise Refused(403, "more than one session is named")
         if token is not None:

@@ -73,7 +73,7 @@ class Serve(BokehServe):
             corrections.survive_sys_exit,
             corrections.remember_failures,
             corrections.free_the_id_of_a_failed_session,
-            corrections.end_sessions_one_by_one,
+            corrections.end_sessions_in_batches,
             partial(corrections.end_documents_without_collecting, self._collector),
             corrections.end_lifecycles_without_collecting,
             corrections.let_models_go,

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
-from quart_app.servers.fleet import by_turns
+import asyncio
+
+import pytest
+from bokeh.document import Document, document
+
+from quart_app.servers import corrections
+from quart_app.servers.collector import Collector
+from quart_app.servers.fleet import Fleet, by_turns
+from quart_app.servers.gate import Gate, Refused
 from quart_app.servers.server import Server, State
 from quart_app.servers.supervisor import backoff
+from quart_app.settings import Settings
 
 
 def test_servers_take_turns_and_resting_ones_come_last():
@@ -21,3 +30,65 @@ def test_back_off_grows_and_is_bounded():
 def test_websocket_addresses_keep_scheme_and_prefix():
     assert Server("s", "https://h/p").websocket_url("x") == "wss://h/p/x/ws"
     assert Server("s", "http://h:1").websocket_url("x") == "ws://h:1/x/ws"
+
+
+def test_the_collector_waits_for_a_quiet_moment_and_then_rests():
+    live = 0
+    collector = Collector(lambda: live)
+    assert not collector.is_due(now=100)
+    collector.note_end(now=100)
+    assert not collector.is_due(now=100.5)
+    assert collector.is_due(now=102)
+    collector.note_collection(now=102, seconds=0.01)
+    collector.note_end(now=103)
+    assert not collector.is_due(now=105)
+    assert collector.is_due(now=108)
+
+
+def test_the_collector_does_not_wait_for_ever_where_sessions_end_all_the_time():
+    collector = Collector(lambda: 0)
+    for tenth in range(101):
+        collector.note_end(now=100 + tenth / 10)
+    assert collector.is_due(now=110)
+
+
+def test_a_long_collection_waits_until_as_many_sessions_have_ended_as_are_alive():
+    collector = Collector(lambda: 400)
+    collector.note_collection(now=0, seconds=0.2)
+    for _ in range(399):
+        collector.note_end(now=100)
+    assert not collector.is_due(now=102)
+    collector.note_end(now=102)
+    assert collector.is_due(now=104)
+
+
+def test_the_gate_holds_places_for_sessions_that_are_being_made():
+    gate = Gate(max_sessions=1)
+    with gate.making(), pytest.raises(Refused) as refused:
+        with gate.making():
+            pass
+    assert refused.value.status_code == 503
+    gate.is_draining = True
+    with pytest.raises(Refused):
+        with gate.making():
+            pass
+
+
+def test_a_correction_steps_aside_with_a_warning_where_bokeh_has_changed(caplog, monkeypatch):
+    monkeypatch.setattr(Document, "destroy", lambda self, session: None)
+    before = document.gc
+    corrections.apply(lambda: corrections.end_documents_without_collecting(Collector(lambda: 0)))
+    assert document.gc is before
+    assert "This Bokeh has changed how a document ends" in caplog.text
+
+
+def test_every_server_has_a_name_that_fits_a_url():
+    settings = Settings.from_config({"BOKEH_SERVERS": "http://h:1,http://h:2/p"})
+
+    async def names() -> list[str]:
+        async with Fleet(settings, {}) as fleet:
+            assert fleet.find("server-9") is None
+            assert all(fleet.find(server.name) is server for server in fleet.servers)
+            return [server.name for server in fleet.servers]
+
+    assert asyncio.run(names()) == ["server-1", "server-2"]
