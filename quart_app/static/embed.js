@@ -44,7 +44,7 @@ const GONE = 4410, ELSEWHERE = 4409, TOO_LARGE = 1009;
 const SILENCE = 20_000; // milliseconds without a word from the server, while there should be one
 const SIGN_OF_LIFE = 5_000; // the same for a plot that was ready, when the network or the tab comes back
 const PATIENCE = 15_000; // milliseconds for which a site that is busy, or starts, is asked for a new session
-const LONGEST_DELAY = 15_000; // milliseconds between two attempts
+const LONGEST_DELAY = 10_000; // milliseconds between two attempts
 const QUICK = 300; // milliseconds within which the first attempts of many pages spread
 
 /** A failure with a text for the person in front of the page, and the id that the log has for it. */

@@ -31,7 +31,7 @@ def parts() -> Iterator[Site]:
 
 def scripts(page: Page) -> list[str]:
     """Return which scripts of ours the page has loaded, without their hashes."""
-    urls = page.evaluate("[...document.querySelectorAll('head > script')].map(({src}) => src)")
+    urls = page.evaluate("[...document.querySelectorAll('head > script:not([type])')].map(({src}) => src)")
     return [re.sub(r"-[0-9a-f]{16}", "", url.rpartition("/")[2]) for url in urls]
 
 
