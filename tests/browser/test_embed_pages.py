@@ -132,6 +132,8 @@ def test_a_document_that_changes_gets_what_it_needs_then(parts, page):
         "bokeh-gl.js",
         "bokeh-tables.js",
     ]
+    provider = "Bokeh.loader['models/text/providers'].default_provider"
+    wait_until(lambda: page.evaluate(f"{provider}.status") == "loaded", "MathJax sets the title")
     screenshot(page, "more")
     # And all of it from the beginning, when the page attaches again.
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
