@@ -45,7 +45,7 @@ const GONE = 4410, ELSEWHERE = 4409, TOO_LARGE = 1009;
 const SILENCE = 20_000; // milliseconds without a word from the server, while there should be one
 const SIGN_OF_LIFE = 5_000; // the same for a plot that was ready, when the network or the tab comes back
 const PATIENCE = 15_000; // milliseconds for which a site that is busy, or starts, is asked for a new session
-const LONGEST_DELAY = 15_000; // milliseconds between two attempts
+const LONGEST_DELAY = 10_000; // milliseconds between two attempts
 const AGAIN = 1_000; // milliseconds until the page of an application that is being written tries again
 const QUICK = 300; // milliseconds within which the first attempts of many pages spread
 
@@ -305,6 +305,8 @@ class Session {
       : /\/bokeh-gl-/.test(url) ? /"webgl"/.test(text)
       : unknown() !== undefined;
     await load(this.block.others.filter(needs));
+    const math = Bokeh.loader["@bokehjs/models/text/providers"].default_provider;
+    if (math.status === "failed") math.status = "not_started"; // it looks for MathJax once, and any Div makes it look
     const name = unknown();
     if (name !== undefined) throw new Failure(`${TEXT.failed} This site has no script for its ${name}.`);
   }
@@ -314,10 +316,20 @@ class Session {
     await this.bundles;
     const all = /** @type {any} */ (window).Bokeh;
     this.Bokeh = all[this.block.bokeh] ?? all;
-    const { loader } = this.Bokeh;
-    await this.complete(text);
-    if (wire !== this.wire) return;
     const json = JSON.parse(text).doc;
+    try {
+      await this.complete(text);
+      if (wire === this.wire) await this.draw(wire, json, text, buffers);
+    } catch (error) {
+      const { version } = this.Bokeh;
+      if (error instanceof Lost || json.version === version) throw error;
+      console.error(error);
+      throw new Failure(`${TEXT.failed} The Bokeh server has version ${json.version}, this site ${version}.`);
+    }
+  }
+
+  /** @param {Wire} wire @param {any} json @param {string} text @param {Map<string, ArrayBuffer>} buffers */
+  async draw(wire, json, text, buffers) {
     /** @type {string[]} */
     const ids = json.roots.map((/** @type {any} */ root) => root.id);
     const known = [...this.block.roots, ...(this.document?.roots() ?? [])].map((root) => root.id);
@@ -328,7 +340,7 @@ class Session {
 
     /** @type {any[]} */
     const events = [];
-    const next = loader["@bokehjs/document"].Document.from_json(json, events, buffers);
+    const next = this.Bokeh.loader["@bokehjs/document"].Document.from_json(json, events, buffers);
     const old = this.document;
     const oldHosts = this.hosts;
     const hosts = this.makeHosts();

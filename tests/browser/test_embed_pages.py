@@ -31,7 +31,7 @@ def parts() -> Iterator[Site]:
 
 def scripts(page: Page) -> list[str]:
     """Return which scripts of ours the page has loaded, without their hashes."""
-    urls = page.evaluate("[...document.querySelectorAll('head > script')].map(({src}) => src)")
+    urls = page.evaluate("[...document.querySelectorAll('head > script:not([type])')].map(({src}) => src)")
     return [re.sub(r"-[0-9a-f]{16}", "", url.rpartition("/")[2]) for url in urls]
 
 
@@ -132,6 +132,8 @@ def test_a_document_that_changes_gets_what_it_needs_then(parts, page):
         "bokeh-gl.js",
         "bokeh-tables.js",
     ]
+    provider = "Bokeh.loader['models/text/providers'].default_provider"
+    wait_until(lambda: page.evaluate(f"{provider}.status") == "loaded", "MathJax sets the title")
     screenshot(page, "more")
     # And all of it from the beginning, when the page attaches again.
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")

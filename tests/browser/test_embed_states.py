@@ -153,6 +153,7 @@ def test_a_stock_server_that_has_restarted_is_not_taken_for_the_old_one(page):
             stock.popen.send_signal(signal.SIGKILL)
             wait_for_state(page, "reconnecting")
             with Stock("bokeh_apps/sliders.py", port=port):
+                page.evaluate("dispatchEvent(new Event('online'))")  # or it would wait for its turn
                 wait_for_state(page, "lost")
                 start_again(page)
 

@@ -25,7 +25,8 @@ async def whole(application):
 @app.get("/roots/<application>")
 async def roots(application):
     session = await embed.pull(application)
-    return await render_template("roots.html", session=session, template="Quart")
+    stylesheet = embed.delivery.url("site.css")
+    return await render_template("roots.html", session=session, template="Quart", stylesheet=stylesheet)
 
 
 @app.get("/twice/<application>")

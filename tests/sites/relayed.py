@@ -1,6 +1,6 @@
 """A site of somebody else whose pages are only what a websocket client needs."""
 
-from quart import Quart, request
+from quart import Quart
 
 from quart_app import BokehEmbed
 
@@ -12,9 +12,8 @@ embed = BokehEmbed(app)
 @app.get("/session/<name>")
 async def session(name):
     pulled = await embed.pull(name)
-    server = embed.fleet.servers[0]
-    ticket = embed.ticket(server, name, pulled.id)
-    return {"ticket": ticket, "path": f"{request.root_path}/bokeh/{server.name}/{name}/ws", "id": pulled.id}
+    block = embed.delivery.block(pulled)
+    return {"ticket": block.ticket, "path": f"{block.path}/ws", "id": pulled.id}
 
 
 @app.get("/tasks")

@@ -54,7 +54,7 @@ def test_self_made_sessions_get_nothing_from_our_server(site):
 
 
 def test_300_views_leave_no_descriptor_behind_while_the_site_stays_alive():
-    with Site(BOKEH_MAX_SESSIONS="1000") as site:
+    with Site() as site:
         assert site.get("/sliders").status_code == 200
         worker = site.worker()
 
