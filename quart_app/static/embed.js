@@ -219,6 +219,11 @@ class Session {
         note.setAttribute("role", "status");
         element.prepend(note);
       }
+      if (note.contains(document.activeElement)) {
+        // The button goes; whoever has pressed it stays where they are.
+        element.tabIndex = -1;
+        element.focus({ preventScroll: true });
+      }
       const said = document.createElement("p");
       said.textContent = id && !text.includes(id) ? `${text} (${id})` : text;
       note.replaceChildren(...(text ? [said] : []));
@@ -430,8 +435,11 @@ class Session {
     this.drop();
     if (code === GONE) this.fail(new Lost(TEXT.gone));
     else if (code === ELSEWHERE) this.fail(new Lost(TEXT.elsewhere));
-    else if (code === TOO_LARGE && this.state !== "ready") this.fail(new Failure(`${TEXT.failed} It is too large.`));
-    else this.reconnect(wire.isOpen);
+    else if (code === TOO_LARGE && this.unanswered.size === 0) this.fail(new Failure(`${TEXT.failed} It is too large.`));
+    else {
+      if (code === TOO_LARGE) this.unanswered.clear(); // one of these was: the plot shows itself without it
+      this.reconnect(wire.isOpen);
+    }
   }
 
   /** @param {boolean} wasOpen */
@@ -550,6 +558,7 @@ class Session {
     this.drop();
     if (this.document !== null) this.discard(this.document, this.hosts);
     this.document = null;
+    this.places = new Map();
     sessions.delete(this);
     due.delete(this);
   }

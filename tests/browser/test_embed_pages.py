@@ -72,6 +72,10 @@ def test_each_state_is_accessible_and_told_to_those_who_listen(site, page):
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Try again"
+    page.unroute_all()
+    page.keyboard.press("Enter")
+    wait_for_plot(page)
+    assert page.evaluate("document.activeElement.className") == "bokeh-embed"
 
 
 def test_roots_stand_where_the_page_wants_them_with_one_socket(parts, page):
