@@ -10,12 +10,12 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.bench import Bench, say
-from benchmarks.measures import pages, round_trips
+from benchmarks.measures import first_plot, pages, round_trips, slider
 from benchmarks.peers import CONTESTANTS
 from benchmarks.plan import FULL, MEASURES, QUICK, SMOKE, Plan
 from benchmarks.results import Results
 
-TOGETHER = {pages.NAME: pages, round_trips.NAME: round_trips}
+TOGETHER = {module.NAME: module for module in (first_plot, slider, pages, round_trips)}
 """Measures for which everybody runs at once and takes turns."""
 ALONE: dict[str, object] = {}
 
