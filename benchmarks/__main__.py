@@ -9,15 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.bench import Bench, say
-from benchmarks.measures import first_plot, pages, round_trips, slider
+from benchmarks.bench import Bench
+from benchmarks.measures import first_plot, lifetimes, pages, resources, round_trips, slider, stalls
 from benchmarks.peers import CONTESTANTS
 from benchmarks.plan import FULL, MEASURES, QUICK, SMOKE, Plan
 from benchmarks.results import Results
 
 TOGETHER = {module.NAME: module for module in (first_plot, slider, pages, round_trips)}
 """Measures for which everybody runs at once and takes turns."""
-ALONE: dict[str, object] = {}
+ALONE = {module.NAME: module for module in (stalls, resources, lifetimes)}
+"""Measures for which only one contestant runs at a time."""
 
 
 def arguments() -> argparse.Namespace:
@@ -55,11 +56,8 @@ async def compare(options: argparse.Namespace, work: Path) -> None:
     results = Results()
     about = report.environment(work)
     chosen = [c for c in CONTESTANTS if not plan.contestants or c.name in plan.contestants]
-    for contestant in chosen:
-        if why := contestant.missing():
-            results.absent[contestant.name] = why
-            say(f"{contestant.name} cannot take part: {why}")
-    present = [c for c in chosen if c.name not in results.absent]
+    results.absent = {contestant.name: why for contestant in chosen if (why := contestant.missing())}
+    present = [contestant for contestant in chosen if contestant.name not in results.absent]
     bench = Bench(present, plan, results, work, dict(setting.split("=", 1) for setting in options.set))
     bench.prepare()
     together = [module for name, module in TOGETHER.items() if name in plan.measures]
@@ -68,9 +66,12 @@ async def compare(options: argparse.Namespace, work: Path) -> None:
             async with bench.all_running() as sites:
                 for module in together:
                     await module.measure(bench, sites)
+        for name, alone in ALONE.items():
+            if name in plan.measures:
+                await alone.measure(bench)
     finally:
         report.write(options.out, results, about, chosen, options.reference)
-        say(f"written: {options.out / 'results.md'}")
+        bench.say(f"written: {options.out / 'results.md'}")
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 
@@ -21,13 +22,10 @@ from benchmarks.plan import Plan
 from benchmarks.processes import Group, NotStarted, free_port
 from benchmarks.results import Results
 
+T = TypeVar("T")
 HERE = Path(__file__).parent
 LONG = 3600.0
 """Seconds of life for unused sessions while something else than their end is measured."""
-
-
-def say(text: str) -> None:
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
 class Site:
@@ -39,7 +37,8 @@ class Site:
         self.url = f"http://127.0.0.1:{place.web}"
         self.http = http
         self.group = Group(contestant.programs(place), place.folder)
-        self._bokeh = place.bokeh
+        self.check = place.check
+        """Seconds between two looks for sessions that are unused."""
 
     def page(self, application: str) -> str:
         return f"{self.url}/{application}"
@@ -72,6 +71,26 @@ class Site:
     async def attach(self, application: str) -> Socket:
         return await Socket.open(self.http, await self.visit(application))
 
+    async def attach_many(self, application: str, count: int) -> list[Socket]:
+        """Open some sessions, eight at a time. Raises Failed if one of them does not open."""
+        return await eight_at_a_time(lambda: self.attach(application), count)
+
+    async def visit_many(self, application: str, count: int) -> list[Visit]:
+        """Open some pages to whose sessions no browser comes. Raises Failed if one does not open."""
+        return await eight_at_a_time(lambda: self.visit(application), count)
+
+
+async def eight_at_a_time(action: Callable[[], Awaitable[T]], count: int) -> list[T]:
+    numbers = iter(range(count))
+    done: list[T] = []
+
+    async def visitor() -> None:
+        for _ in numbers:
+            done.append(await action())
+
+    await asyncio.gather(*(visitor() for _ in range(8)))
+    return done
+
 
 @dataclass
 class Bench:
@@ -82,6 +101,10 @@ class Bench:
     results: Results
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        """Tell the person who waits how far it is."""
+        print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
     def prepare(self) -> None:
         """Put the applications that everybody serves into one folder."""
@@ -128,14 +151,14 @@ class Bench:
                     try:
                         await site.start()
                     except NotStarted as error:
-                        say(f"{site.name} does not start: {error}")
+                        self.say(f"{site.name} does not start: {error}")
                         self.results.absent[site.name] = f"does not start: {error}"
                     else:
                         started.append(site)
 
             stack.push_async_callback(stop)
             await asyncio.gather(*(start(site) for site in sites))
-            say(f"running: {', '.join(site.name for site in started)}")
+            self.say(f"running: {', '.join(site.name for site in started)}")
             yield started
 
     def turns(self, sites: Sequence[Site], measure: str, rounds: int) -> Iterator[tuple[int, Site]]:
@@ -145,7 +168,7 @@ class Bench:
             random.Random(turn).shuffle(order)  # noqa: S311
             for site in order:
                 yield turn, site
-            say(f"{measure}: round {turn + 1} of {rounds}")
+            self.say(f"{measure}: round {turn + 1} of {rounds}")
 
     @contextlib.contextmanager
     def counted(self, measure: str, site: Site | Contestant) -> Iterator[None]:

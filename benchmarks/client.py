@@ -15,7 +15,9 @@ import aiohttp
 from benchmarks.doors import Door, Key, NoSession
 
 TIMEOUT = 60.0
-"""Seconds after which a page, or an answer on a websocket, counts as failed."""
+"""Seconds after which a page counts as failed."""
+ANSWER = 180.0
+"""Seconds after which an answer on a websocket counts as failed: stalls of a minute are to be measured."""
 
 
 def client() -> aiohttp.ClientSession:
@@ -113,7 +115,7 @@ class Socket:
         return header, content
 
     async def _frame(self) -> str:
-        frame = await self._socket.receive(TIMEOUT)
+        frame = await self._socket.receive(ANSWER)
         if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
             raise Failed(f"websocket: closed with {self._socket.close_code}")
         data: str = frame.data

@@ -117,6 +117,7 @@ def _quart_bokeh(**settings: str) -> Callable[[Place], list[Program]]:
         environment = {
             "BOKEH_APPS": str(place.applications),
             **settings,
+            "BOKEH_MAX_SESSIONS": "5000",  # nobody else has a limit
             "BOKEH_SESSION_LIFETIME": f"{place.lifetime:g}",
             **place.settings,
         }
@@ -254,7 +255,7 @@ CONTESTANTS = (
         by_autoload,
         ("flask", "gunicorn"),
         sessions_of="bokeh-serve",
-        note="the page itself holds no session: the browser makes it by a second request",
+        note="(the page itself holds no session: the browser makes it by a second request)",
     ),
     Contestant("bokeh-serve", "bokeh serve", _direct, in_page, cheap="/sliders/metadata"),
     Contestant(
@@ -266,23 +267,16 @@ CONTESTANTS = (
         cheap="/sliders/metadata",
         sessions_of="bokeh-serve",
     ),
+    Contestant("panel", "panel serve", _panel(), in_page, ("panel",), cheap="/liveness"),
     Contestant(
-        "panel",
+        "panel-reuse",
         "panel serve, sessions reused",
         _panel("--reuse-sessions", "--warm"),
         in_page,
         ("panel",),
         cheap="/liveness",
-        note="a reused page holds no session yet: it is made when the websocket opens",
-    ),
-    Contestant(
-        "panel-threads",
-        "panel serve, 4 threads",
-        _panel("--num-threads", "4"),
-        in_page,
-        ("panel",),
-        cheap="/liveness",
-        note="callbacks run in threads; sessions are not reused",
+        sessions_of="panel",
+        note="(the page holds no session yet: it is made when the websocket opens)",
     ),
     Contestant(
         "bokeh-fastapi",

@@ -23,10 +23,12 @@ class Plan:
     plots: int
     """Rounds of first plots in Chromium."""
     networks: tuple[str, ...]
+    longer: bool
+    """Whether first plots of the slow and the large application are looked at too."""
     changes: int
     """Slider changes in Chromium, in a round."""
     expiring: int
-    """Sessions that end while a bystander waits."""
+    """Pages whose sessions end unused while a bystander waits."""
     lifetime: float
     """Seconds that those sessions live unused."""
     views: int
@@ -48,9 +50,10 @@ FULL = Plan(
     connections=(1, 8, 64),
     plots=5,
     networks=("none", "40 ms", "100 ms", "40 ms real", "100 ms real"),
+    longer=True,
     changes=30,
     expiring=400,
-    lifetime=15,
+    lifetime=45,
     views=2000,
     rest=60,
     starts=5,
@@ -63,9 +66,10 @@ QUICK = Plan(
     connections=(1, 8, 64),
     plots=1,
     networks=("none", "40 ms"),
+    longer=False,
     changes=8,
     expiring=40,
-    lifetime=2,
+    lifetime=4,
     views=60,
     rest=2,
     starts=1,
@@ -78,6 +82,7 @@ SMOKE = Plan(
     connections=(1, 2),
     plots=1,
     networks=("none",),
+    longer=False,
     changes=2,
     expiring=3,
     lifetime=1,

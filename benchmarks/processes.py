@@ -49,7 +49,7 @@ class Use:
     descriptors: int
     threads: int
     memory: float
-    """Resident, in MB."""
+    """Resident, in MB; pages that processes share are counted once."""
 
 
 class Group:
@@ -114,7 +114,7 @@ class Group:
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 total.descriptors += process.num_fds()
                 total.threads += process.num_threads()
-                total.memory += process.memory_info().rss / 1e6
+                total.memory += process.memory_full_info().pss / 1e6
         return total
 
     async def stop(self) -> tuple[float, int]:

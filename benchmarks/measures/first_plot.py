@@ -39,14 +39,14 @@ async def measure(bench: Bench, sites: Sequence[Site]) -> None:
         bench.results.remark(REAL)
     async with browser.chromium() as chromium:
         for turn, site in bench.turns(sites, NAME, bench.plan.plots):
-            if turn == 0:  # what a process does only for its first browser is start-up time
+            if turn == 0 and bench.plan.longer:  # what happens only for the first browser is start-up time
                 with bench.counted(NAME, site):
                     async with chromium.visitor("none") as context:
                         await browser.open_plot(context, site.page("sliders"))
             for network in networks:
                 with bench.counted(NAME, site):
                     await _cold_and_warm(bench, chromium, site, turn, network)
-            for application, what in LONGER.items():
+            for application, what in LONGER.items() if bench.plan.longer else ():
                 with bench.counted(NAME, site):
                     async with chromium.visitor("none") as context:
                         _, milliseconds, _ = await browser.open_plot(context, site.page(application))

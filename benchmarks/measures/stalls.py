@@ -1,0 +1,128 @@
+"""What others do to a bystander: sessions that end, and a callback that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from benchmarks.bench import Bench, Site
+from benchmarks.client import Failed, Socket, plain
+from benchmarks.peers import Contestant
+from benchmarks.results import Quantity
+
+NAME = "stalls"
+SLOW = 0.25
+"""Seconds from which on an answer counts as a stall."""
+PERIOD = 0.05
+"""Seconds between two questions of a bystander."""
+BLOCK = 2.0
+"""Seconds for which one session's callback blocks."""
+CALM = 3.0
+"""Seconds without a stall after which nothing more is expected."""
+LIMIT = 240.0
+"""Seconds after which nobody waits any more."""
+STALLED = Quantity(NAME, "seconds in slow answers, open session", "s")
+LONGEST = Quantity(NAME, "longest answer, open session", "s")
+PAGES_STALLED = Quantity(NAME, "seconds in slow answers, cheap route", "s")
+BLOCKED = Quantity(NAME, "longest answer while another session blocks for 2 s", "s")
+
+
+def chosen(bench: Bench) -> list[Contestant]:
+    """Leave out those whose sessions live in a server that somebody else has been measured with."""
+    names = {contestant.name for contestant in bench.contestants} - bench.results.absent.keys()
+    return [contestant for contestant in bench.contestants if contestant.sessions_of not in names]
+
+
+async def measure(bench: Bench) -> None:
+    plan = bench.plan
+    bench.results.remark(
+        f"Stalls: {plan.expiring} pages whose browser never comes; their sessions live {plan.lifetime:g} s. "
+        f"A slow answer is one of more than {SLOW:g} s to a bystander who asks every {PERIOD:g} s. "
+        "Contestants with the same kind of server behind them are measured once."
+    )
+    for turn in range(max(1, plan.starts // 3)):
+        for contestant in chosen(bench):
+            with bench.counted(NAME, contestant):
+                async with bench.running(contestant, plan.lifetime) as site:
+                    await _blocking(bench, site, turn)
+                    await _expiring(bench, site, turn)
+            bench.say(f"{NAME}: {contestant.name}")
+
+
+class Bystander:
+    """Somebody with an open session who asks a small question again and again."""
+
+    def __init__(self) -> None:
+        self.answers: list[float] = []
+        self.stalled_at = time.perf_counter()
+
+    def note(self, begin: float) -> None:
+        now = time.perf_counter()
+        self.answers.append(now - begin)
+        if now - begin > SLOW:
+            self.stalled_at = now
+
+    async def watch(self, socket: Socket) -> None:
+        while True:
+            begin = time.perf_counter()
+            await socket.exchange()
+            self.note(begin)
+            await asyncio.sleep(PERIOD)
+
+    async def load(self, site: Site) -> None:
+        while True:
+            begin = time.perf_counter()
+            await plain(site.http, site.url + site.contestant.cheap)
+            self.note(begin)
+            await asyncio.sleep(PERIOD)
+
+    def stalled(self) -> float:
+        return sum(answer for answer in self.answers if answer > SLOW)
+
+
+async def _expiring(bench: Bench, site: Site, turn: int) -> None:
+    socket = await site.attach("sliders")
+    begin = time.perf_counter()
+    await site.visit_many("sliders", bench.plan.expiring)
+    made = time.perf_counter()
+    if made > begin + bench.plan.lifetime:
+        bench.results.fail(NAME, site.name, "the first sessions ended before the last was made")
+    session, route = Bystander(), Bystander()
+    tasks = [asyncio.create_task(session.watch(socket)), asyncio.create_task(route.load(site))]
+    try:
+        # Until the last of them has ended, and it has been calm for a while.
+        expected = made + bench.plan.lifetime + site.check + CALM
+        while time.perf_counter() < expected or _since_stall(session, route) < CALM:
+            if time.perf_counter() > made + LIMIT:
+                raise Failed(f"not calm {LIMIT:g} s after {bench.plan.expiring} pages")
+            for task in tasks:
+                if task.done():
+                    raise task.exception() or Failed("the bystander has gone")
+            await asyncio.sleep(0.2)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    add = bench.results.add
+    add(STALLED, site.name, turn, [session.stalled()])
+    add(LONGEST, site.name, turn, [max(session.answers)])
+    add(PAGES_STALLED, site.name, turn, [route.stalled()])
+    await socket.close()
+
+
+def _since_stall(*bystanders: Bystander) -> float:
+    return min(time.perf_counter() - bystander.stalled_at for bystander in bystanders)
+
+
+async def _blocking(bench: Bench, site: Site, turn: int) -> None:
+    bystander = Bystander()
+    watched, blocker = await site.attach("sliders"), await site.attach("blocker")
+    model = await blocker.find("offset")
+    task = asyncio.create_task(bystander.watch(watched))
+    await asyncio.sleep(0.2)
+    await blocker.change(model, BLOCK)
+    await asyncio.sleep(0.3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    bench.results.add(BLOCKED, site.name, turn, [max(bystander.answers)])
+    await asyncio.gather(watched.close(), blocker.close())
