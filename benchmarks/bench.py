@@ -161,6 +161,13 @@ class Bench:
             self.say(f"running: {', '.join(site.name for site in started)}")
             yield started
 
+    def alone(self) -> list[Contestant]:
+        """Return those that are started for one measure and stopped again."""
+        names = {contestant.name for contestant in self.contestants} - self.results.absent.keys()
+        if self.plan.alone and not self.plan.contestants:
+            names &= set(self.plan.alone)
+        return [contestant for contestant in self.contestants if contestant.name in names]
+
     def turns(self, sites: Sequence[Site], measure: str, rounds: int) -> Iterator[tuple[int, Site]]:
         """Give every site its turn in every round, in another order each time."""
         for turn in range(rounds):

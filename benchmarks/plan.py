@@ -16,7 +16,9 @@ class Plan:
     visits: int
     """Pages one at a time, in a round."""
     crowd: int
-    """Pages at 8, and at 32 at once, in a round."""
+    """Pages that they open together, in a round."""
+    crowds: tuple[int, ...]
+    """How many visitors at once."""
     seconds: float
     """Of round trips, for each number of connections, in a round."""
     connections: tuple[int, ...]
@@ -24,13 +26,15 @@ class Plan:
     """Rounds of first plots in Chromium."""
     networks: tuple[str, ...]
     longer: bool
-    """Whether first plots of the slow and the large application are looked at too."""
+    """Whether the slow, the large and the streaming application are looked at in Chromium too."""
     changes: int
     """Slider changes in Chromium, in a round."""
     expiring: int
     """Pages whose sessions end unused while a bystander waits."""
     lifetime: float
     """Seconds that those sessions live unused."""
+    open: int
+    """Sessions open at once while memory is looked at."""
     views: int
     """Pages until descriptors, threads and memory are looked at again."""
     rest: float
@@ -39,6 +43,8 @@ class Plan:
     """How often every contestant is started and stopped."""
     contestants: tuple[str, ...] = ()
     """Only these; empty: all."""
+    alone: tuple[str, ...] = ()
+    """Of these only what takes a start for each of them; empty: of all."""
     measures: tuple[str, ...] = MEASURES
 
 
@@ -46,6 +52,7 @@ FULL = Plan(
     rounds=5,
     visits=20,
     crowd=160,
+    crowds=(8, 32),
     seconds=3,
     connections=(1, 8, 64),
     plots=5,
@@ -54,30 +61,35 @@ FULL = Plan(
     changes=30,
     expiring=400,
     lifetime=45,
+    open=100,
     views=2000,
     rest=60,
     starts=5,
 )
 QUICK = Plan(
-    rounds=2,
-    visits=5,
+    rounds=1,
+    visits=4,
     crowd=32,
+    crowds=(8,),
     seconds=0.5,
-    connections=(1, 8, 64),
+    connections=(1, 8),
     plots=1,
     networks=("none", "40 ms"),
     longer=False,
     changes=8,
-    expiring=40,
-    lifetime=4,
-    views=60,
-    rest=2,
+    expiring=30,
+    lifetime=3,
+    open=16,
+    views=32,
+    rest=1,
     starts=1,
+    alone=("quart-relay", "recipe-flask", "bokeh-serve", "panel", "bokeh-fastapi", "bokeh-asgi"),
 )
 SMOKE = Plan(
     rounds=1,
     visits=2,
     crowd=8,
+    crowds=(8,),
     seconds=0.2,
     connections=(1, 2),
     plots=1,
@@ -86,6 +98,7 @@ SMOKE = Plan(
     changes=2,
     expiring=3,
     lifetime=1,
+    open=4,
     views=8,
     rest=0.1,
     starts=1,

@@ -93,7 +93,7 @@ class Results:
         return {turn: statistics.median(values) for turn, values in turns.items()}
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything, for a file."""
+        """Return the figures, and the median of every round, for a file."""
         return {
             "absent": self.absent,
             "remarks": self.remarks,
@@ -107,7 +107,7 @@ class Results:
                     "contestants": {
                         name: {
                             **vars(summarize([value for _, value in pairs])),
-                            "values": [[turn, round(value, 5)] for turn, value in pairs],
+                            "turns": list(self._by_turn(quantity, name).values()),
                         }
                         for name, pairs in contestants.items()
                     },

@@ -16,9 +16,7 @@ KILLED = Quantity(NAME, f"processes that had to be killed after {STOP:g} s", "1"
 
 async def measure(bench: Bench) -> None:
     for turn in range(bench.plan.starts):
-        for contestant in bench.contestants:
-            if contestant.name in bench.results.absent:
-                continue
+        for contestant in bench.alone():
             with bench.counted(NAME, contestant):
                 async with client() as http:
                     site = bench.site(contestant, http)

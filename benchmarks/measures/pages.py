@@ -20,18 +20,26 @@ SESSION = Quantity(NAME, "until the session", "ms")
 SLOW_FIRST = Quantity(NAME, "first byte, application that starts for 1 s", "ms")
 SLOW = Quantity(NAME, "until the session, application that starts for 1 s", "ms")
 LARGE = Quantity(NAME, "until the session, 5 MB document", "ms")
-CROWDS = (8, 32)
-RATE = {n: Quantity(NAME, f"pages/s, {n} at once", "1/s", "higher") for n in CROWDS}
-WAIT = {n: Quantity(NAME, f"page time, {n} at once", "ms") for n in CROWDS}
-LAG = {n: Quantity(NAME, f"cheap route beside {n} at once", "ms") for n in CROWDS}
 ATTACHED = Quantity(NAME, "pages with websocket/s, 8 at once", "1/s", "higher")
 FAILED = Quantity(NAME, "failed of 100 pages", "%")
+
+
+def rate_of(crowd: int) -> Quantity:
+    return Quantity(NAME, f"pages/s, {crowd} at once", "1/s", "higher")
+
+
+def time_of(crowd: int) -> Quantity:
+    return Quantity(NAME, f"page time, {crowd} at once", "ms")
+
+
+def lag_beside(crowd: int) -> Quantity:
+    return Quantity(NAME, f"cheap route beside {crowd} at once", "ms")
 
 
 async def measure(bench: Bench, sites: Sequence[Site]) -> None:
     for turn, site in bench.turns(sites, NAME, bench.plan.rounds):
         await _one_at_a_time(bench, site, turn)
-        for crowd in CROWDS:
+        for crowd in bench.plan.crowds:
             await _at_once(bench, site, turn, crowd)
         await _attached(bench, site, turn)
 
@@ -64,7 +72,7 @@ async def _at_once(bench: Bench, site: Site, turn: int, crowd: int) -> None:
         for _ in numbers:
             try:
                 page = await site.visit("sliders")
-                bench.results.add(WAIT[crowd], site.name, turn, [1000 * page.session])
+                bench.results.add(time_of(crowd), site.name, turn, [1000 * page.session])
             except Failed as error:
                 failed += 1
                 bench.results.fail(NAME, site.name, f"{error} ({crowd} at once)")
@@ -73,8 +81,8 @@ async def _at_once(bench: Bench, site: Site, turn: int, crowd: int) -> None:
     async with Polled(site) as answers:
         await asyncio.gather(*(visitor() for _ in range(crowd)))
     seconds = time.perf_counter() - begin
-    bench.results.add(RATE[crowd], site.name, turn, [(count - failed) / seconds])
-    bench.results.add(LAG[crowd], site.name, turn, [1000 * answer for answer in answers])
+    bench.results.add(rate_of(crowd), site.name, turn, [(count - failed) / seconds])
+    bench.results.add(lag_beside(crowd), site.name, turn, [1000 * answer for answer in answers])
     bench.results.add(FAILED, site.name, turn, [100 * failed / count])
 
 

@@ -12,7 +12,7 @@ from benchmarks.results import Quantity
 
 NAME = "resources"
 OPEN = 100
-"""Sessions that are open at once."""
+"""Sessions that figures are given for; they are scaled where fewer are opened."""
 LIMIT = 240.0
 """Seconds after which no more pages are opened."""
 CROWD = 32
@@ -34,12 +34,11 @@ GROWTH = Quantity(NAME, "memory after the rest / after 300 pages", "1")
 async def measure(bench: Bench) -> None:
     plan = bench.plan
     bench.results.remark(
-        f"Resources: {plan.views} pages at {CROWD} at once (at most {LIMIT:g} s), then {plan.rest:g} s of "
-        "rest; unused sessions live 15 s, all processes of a contestant together, memory as proportional set size."
+        f"Resources: {plan.open} open sessions; then {plan.views} pages at {CROWD} at once (at most "
+        f"{LIMIT:g} s), then {plan.rest:g} s of rest. Unused sessions live 15 s. All processes of a "
+        "contestant together; memory is resident, and what processes share is counted once."
     )
-    for contestant in bench.contestants:
-        if contestant.name in bench.results.absent:
-            continue
+    for contestant in bench.alone():
         with bench.counted(NAME, contestant):
             async with bench.running(contestant, 15.0) as site:
                 start = await _settled(site)
@@ -55,7 +54,7 @@ async def _settled(site: Site) -> Use:
 
 
 async def _open_sessions(bench: Bench, site: Site, start: Use) -> None:
-    count = min(OPEN, bench.plan.views)
+    count = bench.plan.open
     sockets = await site.attach_many("sliders", count)
     use = await _settled(site)
     scale = OPEN / count

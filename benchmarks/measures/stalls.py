@@ -17,7 +17,7 @@ PERIOD = 0.05
 """Seconds between two questions of a bystander."""
 BLOCK = 2.0
 """Seconds for which one session's callback blocks."""
-CALM = 3.0
+CALM = 2.0
 """Seconds without a stall after which nothing more is expected."""
 LIMIT = 240.0
 """Seconds after which nobody waits any more."""
@@ -28,9 +28,10 @@ BLOCKED = Quantity(NAME, "longest answer while another session blocks for 2 s", 
 
 
 def chosen(bench: Bench) -> list[Contestant]:
-    """Leave out those whose sessions live in a server that somebody else has been measured with."""
-    names = {contestant.name for contestant in bench.contestants} - bench.results.absent.keys()
-    return [contestant for contestant in bench.contestants if contestant.sessions_of not in names]
+    """Leave out those whose sessions live in a server that somebody else is measured with."""
+    present = bench.alone()
+    names = {contestant.name for contestant in present}
+    return [contestant for contestant in present if contestant.sessions_of not in names]
 
 
 async def measure(bench: Bench) -> None:
