@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,8 +22,8 @@ FLAGS = (
 )
 NETWORKS = {"40 ms": (0.040, 20e6), "100 ms": (0.100, 5e6)}
 """Seconds of a round trip, and bits a second."""
-PATIENCE = 60_000
-"""Milliseconds until a plot counts as failed."""
+PATIENCE = 60.0
+"""Seconds until a plot counts as failed."""
 
 # The plot is there when the document says that all its views are painted, and a canvas is in the page.
 WATCH = """(() => {
@@ -137,7 +139,7 @@ class Chromium:
                 options["proxy"] = {"server": slow.url, "bypass": "<-loopback>"}
             context = await self._browser.new_context(**options)
             stack.push_async_callback(context.close)
-            context.set_default_timeout(PATIENCE)
+            context.set_default_timeout(PATIENCE * 1000)
             await context.add_init_script(WATCH)
             yield context
 
@@ -152,15 +154,51 @@ async def chromium() -> AsyncIterator[Chromium]:
             await browser.close()
 
 
-async def open_plot(context: BrowserContext, url: str, network: str = "none") -> tuple[Page, float, Wire]:
-    """Open a page; return it with the milliseconds until its plot was drawn, and what came over the wire.
+class Opened:
+    """A page whose plot is drawn."""
 
-    Raises Failed when no plot comes.
-    """
+    def __init__(self, page: Page, session: CDPSession) -> None:
+        self._page = page
+        self._session = session
+        self.wire = Wire(session)
+        self.milliseconds = 0.0
+        """From the start of the navigation until the plot was drawn."""
+
+    async def wait(self) -> None:
+        end = time.monotonic() + PATIENCE
+        while not self.milliseconds:
+            if time.monotonic() > end:
+                raise Failed(f"Chromium: no plot within {PATIENCE:g} s")
+            await asyncio.sleep(0.02)
+            self.milliseconds = float(await self._evaluate("window.first_plot || 0"))
+
+    async def numbers(self, function: str, argument: float) -> list[float]:
+        """Call one of the scripts above in the page. Raises Failed."""
+        result: list[float] = await self._evaluate(f"({function})({argument})")
+        return result
+
+    async def _evaluate(self, expression: str) -> Any:
+        # As the developer tools do, for a page's policy may forbid what Playwright does.
+        options = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        try:
+            answer = await self._session.send("Runtime.evaluate", options)
+        except BrowserError as error:
+            raise Failed(f"Chromium: {error.message.splitlines()[0]}") from error
+        if problem := answer.get("exceptionDetails"):
+            text = problem.get("exception", {}).get("description", problem["text"])
+            raise Failed(f"Chromium: {text.splitlines()[0]}")
+        return answer["result"].get("value")
+
+    async def close(self) -> None:
+        await self._page.close()
+
+
+async def open_plot(context: BrowserContext, url: str, network: str = "none") -> Opened:
+    """Open a page and return it when its plot is drawn. Raises Failed when no plot comes."""
     page = await context.new_page()
     try:
         session = await context.new_cdp_session(page)
-        wire = Wire(session)
+        opened = Opened(page, session)
         await session.send("Network.enable")
         if network in NETWORKS:
             round_trip, bits = NETWORKS[network]
@@ -172,18 +210,8 @@ async def open_plot(context: BrowserContext, url: str, network: str = "none") ->
             }
             await session.send("Network.emulateNetworkConditions", conditions)
         await page.goto(url, wait_until="commit")
-        drawn = await page.wait_for_function("window.first_plot", polling=20)
-        milliseconds = float(await drawn.json_value())
+        await opened.wait()
     except BrowserError as error:
         await page.close()
         raise Failed(f"Chromium: {error.message.splitlines()[0]}") from error
-    return page, milliseconds, wire
-
-
-async def evaluate(page: Page, script: str, argument: float) -> list[float]:
-    """Run one of the scripts above in the page. Raises Failed."""
-    try:
-        result: list[float] = await page.evaluate(script, argument)
-    except BrowserError as error:
-        raise Failed(f"Chromium: {error.message.splitlines()[0]}") from error
-    return result
+    return opened

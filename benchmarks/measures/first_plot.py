@@ -49,8 +49,9 @@ async def measure(bench: Bench, sites: Sequence[Site]) -> None:
             for application, what in LONGER.items() if bench.plan.longer else ():
                 with bench.counted(NAME, site):
                     async with chromium.visitor("none") as context:
-                        _, milliseconds, _ = await browser.open_plot(context, site.page(application))
-                    bench.results.add(Quantity(NAME, f"cold, {what}", "ms"), site.name, turn, [milliseconds])
+                        plot = await browser.open_plot(context, site.page(application))
+                    quantity = Quantity(NAME, f"cold, {what}", "ms")
+                    bench.results.add(quantity, site.name, turn, [plot.milliseconds])
 
 
 async def _cold_and_warm(
@@ -58,9 +59,9 @@ async def _cold_and_warm(
 ) -> None:
     async with chromium.visitor(network) as context:
         for cache in ("cold", "warm"):
-            page, milliseconds, wire = await browser.open_plot(context, site.page("sliders"), network)
-            await page.close()
-            bench.results.add(time_of(network, cache), site.name, turn, [milliseconds])
+            plot = await browser.open_plot(context, site.page("sliders"), network)
+            await plot.close()
+            bench.results.add(time_of(network, cache), site.name, turn, [plot.milliseconds])
             if network == "none":
-                bench.results.add(requests_of(cache), site.name, turn, [wire.requests])
-                bench.results.add(bytes_of(cache), site.name, turn, [wire.received / 1000])
+                bench.results.add(requests_of(cache), site.name, turn, [plot.wire.requests])
+                bench.results.add(bytes_of(cache), site.name, turn, [plot.wire.received / 1000])

@@ -21,6 +21,7 @@ IDLE = Quantity(NAME, "memory after the start", "MB")
 PER_OPEN = Quantity(NAME, f"memory of {OPEN} open sessions", "MB")
 DESCRIPTORS_OPEN = Quantity(NAME, f"descriptors of {OPEN} open sessions", "1")
 THREADS = Quantity(NAME, "threads", "1")
+RATE = Quantity(NAME, "pages/s", "1/s", "higher")
 FIRST = Quantity(NAME, "pages/s, first tenth", "1/s", "higher")
 LAST = Quantity(NAME, "pages/s, last tenth", "1/s", "higher")
 FAILED = Quantity(NAME, "failed of 100 pages", "%")
@@ -94,8 +95,10 @@ async def _views(bench: Bench, site: Site, start: Use) -> None:
     await visitors(count)
     if len(done) + failed < count:
         bench.results.fail(NAME, site.name, f"only {len(done) + failed} of {count} pages in {LIMIT:g} s")
-    tenth = max(1, len(done) // 10)
-    if len(done) > tenth:
+    if done:
+        add(RATE, site.name, 0, [len(done) / done[-1]])
+    tenth = len(done) // 10
+    if tenth >= 10:  # fewer say nothing about a rate
         add(FIRST, site.name, 0, [tenth / done[tenth - 1]])
         add(LAST, site.name, 0, [tenth / (done[-1] - done[-1 - tenth])])
     add(FAILED, site.name, 0, [100 * failed / max(1, len(done) + failed)])

@@ -25,14 +25,14 @@ async def measure(bench: Bench, sites: Sequence[Site]) -> None:
             for network, quantity in networks.items():
                 with bench.counted(NAME, site):
                     async with chromium.visitor(network) as context:
-                        page, *_ = await browser.open_plot(context, site.page("sliders"))
-                        times = await browser.evaluate(page, browser.CHANGES, bench.plan.changes)
+                        plot = await browser.open_plot(context, site.page("sliders"))
+                        times = await plot.numbers(browser.CHANGES, bench.plan.changes)
                     bench.results.add(quantity, site.name, turn, times)
             if not bench.plan.longer:
                 continue
             with bench.counted(NAME, site):
                 async with chromium.visitor("none") as context:
-                    page, *_ = await browser.open_plot(context, site.page("ticks"))
-                    ages = await browser.evaluate(page, browser.TICKS, MILLISECONDS)
+                    plot = await browser.open_plot(context, site.page("ticks"))
+                    ages = await plot.numbers(browser.TICKS, MILLISECONDS)
                 bench.results.add(AGE, site.name, turn, ages)
                 bench.results.add(TICKS, site.name, turn, [1000 * len(ages) / MILLISECONDS])

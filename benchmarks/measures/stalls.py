@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 
 from benchmarks.bench import Bench, Site
 from benchmarks.client import Failed, Socket, plain
@@ -24,7 +25,8 @@ LIMIT = 240.0
 STALLED = Quantity(NAME, "seconds in slow answers, open session", "s")
 LONGEST = Quantity(NAME, "longest answer, open session", "s")
 PAGES_STALLED = Quantity(NAME, "seconds in slow answers, cheap route", "s")
-BLOCKED = Quantity(NAME, "longest answer while another session blocks for 2 s", "s")
+BLOCKED = Quantity(NAME, "longest answer while another's callback blocks for 2 s", "s")
+STARTED = Quantity(NAME, "longest answer while another's application starts for 1 s", "s")
 
 
 def chosen(bench: Bench) -> list[Contestant]:
@@ -116,14 +118,26 @@ def _since_stall(*bystanders: Bystander) -> float:
 
 
 async def _blocking(bench: Bench, site: Site, turn: int) -> None:
-    bystander = Bystander()
     watched, blocker = await site.attach("sliders"), await site.attach("blocker")
     model = await blocker.find("offset")
-    task = asyncio.create_task(bystander.watch(watched))
-    await asyncio.sleep(0.2)
-    await blocker.change(model, BLOCK)
-    await asyncio.sleep(0.3)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    bench.results.add(BLOCKED, site.name, turn, [max(bystander.answers)])
+    answers = await _answers_beside(watched, blocker.change(model, BLOCK))
+    bench.results.add(BLOCKED, site.name, turn, [max(answers)])
+    answers = await _answers_beside(watched, site.attach("slow"))
+    bench.results.add(STARTED, site.name, turn, [max(answers)])
     await asyncio.gather(watched.close(), blocker.close())
+
+
+async def _answers_beside(watched: Socket, work: Awaitable[object]) -> list[float]:
+    """Return the seconds of a bystander's answers while something else is done."""
+    bystander = Bystander()
+    task = asyncio.create_task(bystander.watch(watched))
+    try:
+        await asyncio.sleep(4 * PERIOD)
+        await work
+        await asyncio.sleep(4 * PERIOD)
+        if task.done():
+            raise task.exception() or Failed("the bystander has gone")
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return bystander.answers
