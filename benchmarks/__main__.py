@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, and write ``results.json`` and ``results.md``."""
+"""``python -m benchmarks``: measure, and write ``results.json``, ``results.md`` and a short table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import browser, report
 from benchmarks.bench import Bench
 from benchmarks.measures import first_plot, lifetimes, pages, resources, round_trips, slider, stalls
 from benchmarks.peers import CONTESTANTS
@@ -17,6 +17,7 @@ from benchmarks.results import Results
 
 TOGETHER = {module.NAME: module for module in (first_plot, slider, pages, round_trips)}
 """Measures for which everybody runs at once and takes turns."""
+IN_CHROMIUM = {first_plot.NAME, slider.NAME}
 ALONE = {module.NAME: module for module in (stalls, resources, lifetimes)}
 """Measures for which only one contestant runs at a time."""
 
@@ -60,6 +61,9 @@ async def compare(options: argparse.Namespace, work: Path) -> None:
     present = [contestant for contestant in chosen if contestant.name not in results.absent]
     bench = Bench(present, plan, results, work, dict(setting.split("=", 1) for setting in options.set))
     bench.prepare()
+    if (why := browser.missing()) and IN_CHROMIUM & set(plan.measures):
+        results.remark(f"Nothing was looked at in a browser: {why}")
+        plan = replace(plan, measures=tuple(name for name in plan.measures if name not in IN_CHROMIUM))
     together = [module for name, module in TOGETHER.items() if name in plan.measures]
     try:
         if together:

@@ -17,7 +17,8 @@ from typing import TypeVar
 import aiohttp
 
 from benchmarks.client import Failed, Socket, Visit, client, visit
-from benchmarks.peers import Contestant, Place
+from benchmarks.commands import Place
+from benchmarks.peers import Contestant
 from benchmarks.plan import Plan
 from benchmarks.processes import Group, NotStarted, free_port
 from benchmarks.results import Results

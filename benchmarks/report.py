@@ -115,14 +115,42 @@ def markdown(
     lines += ["", "## How each was started", ""]
     for contestant in contestants:
         lines += [f"**{contestant.title}** {contestant.note}".rstrip(), ""]
-        lines += ["```", contestant.commands(), "```", ""]
+        lines += ["```", contestant.typed(), "```", ""]
     return "\n".join(lines)
+
+
+SHORT = {
+    "first plot, 40 ms [ms]": ("first-plot", "first plot, cold cache, 40 ms"),
+    "slider [ms]": ("slider", "slider change to new data"),
+    "session [ms]": ("pages", "until the session"),
+    "pages/s": ("pages", "pages/s, 8 at once"),
+    "stalled [s]": ("stalls", "seconds in slow answers, open session"),
+    "100 sessions [MB]": ("resources", "memory of 100 open sessions"),
+}
+"""Columns of the short table, and the quantities behind them."""
+
+
+def short(results: Results, contestants: Sequence[Contestant]) -> str:
+    """Return one small table of medians, for a README."""
+    by_name = {(quantity.measure, quantity.name): quantity for quantity in results.values}
+    columns = {title: by_name[key] for title, key in SHORT.items() if key in by_name}
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    for contestant in contestants:
+        summaries = [results.summary(quantity, contestant.name) for quantity in columns.values()]
+        if any(summaries):
+            cells = [figure(summary.median) if summary else "" for summary in summaries]
+            lines.append(f"| {contestant.title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _heading(quantity: Quantity) -> str:
+    return quantity.name if quantity.unit == "1" else f"{quantity.name} [{quantity.unit}]"
 
 
 def _table(
     results: Results, quantities: Sequence[Quantity], contestants: Sequence[Contestant], reference: str
 ) -> list[str]:
-    lines = ["| | " + " | ".join(f"{q.name} [{q.unit}]" for q in quantities) + " |"]
+    lines = ["| | " + " | ".join(_heading(quantity) for quantity in quantities) + " |"]
     lines.append("|---|" + "---|" * len(quantities))
     for contestant in contestants:
         if contestant.name not in results.absent:
@@ -144,10 +172,11 @@ def _behind(results: Results) -> list[str]:
         if ours is None or other is None:
             continue
         behind = other.median > ours.median if quantity.better == "higher" else other.median < ours.median
+        unit = "" if quantity.unit == "1" else f" {quantity.unit}"
         if behind:
             rows.append(
-                f"| {quantity.measure}: {quantity.name} | {figure(ours.median)} {quantity.unit} "
-                f"| {BY_NAME[pair[1]].title}: {figure(other.median)} {quantity.unit} |"
+                f"| {quantity.measure}: {quantity.name} | {figure(ours.median)}{unit} "
+                f"| {BY_NAME[pair[1]].title}: {figure(other.median)}{unit} |"
             )
     if not rows:
         return [*lines, "In none of these rows.", ""]
@@ -157,10 +186,10 @@ def _behind(results: Results) -> list[str]:
 def write(
     folder: Path, results: Results, about: dict[str, Any], contestants: Sequence[Contestant], reference: str
 ) -> None:
-    """Write ``results.json`` and ``results.md``."""
+    """Write ``results.json``, ``results.md`` and ``short.md``."""
     folder.mkdir(parents=True, exist_ok=True)
     titles = {contestant.name: contestant.title for contestant in contestants}
-    commands = {contestant.name: contestant.commands() for contestant in contestants}
+    commands = {contestant.name: contestant.typed() for contestant in contestants}
     everything = {
         "about": about,
         "reference": reference,
@@ -170,3 +199,4 @@ def write(
     }
     (folder / "results.json").write_text(json.dumps(everything, indent=1) + "\n")
     (folder / "results.md").write_text(markdown(results, about, contestants, reference))
+    (folder / "short.md").write_text(short(results, contestants))

@@ -20,15 +20,15 @@ REAL += "websockets too, and opening a connection takes a round trip; no slow st
 
 def time_of(network: str, cache: str) -> Quantity:
     where = "" if network == "none" else f", {network}"
-    return Quantity(NAME, f"{cache}{where}", "ms")
+    return Quantity(NAME, f"first plot, {cache} cache{where}", "ms")
 
 
 def requests_of(cache: str) -> Quantity:
-    return Quantity(NAME, f"requests, {cache}", "1")
+    return Quantity(NAME, f"requests, {cache} cache", "1")
 
 
 def bytes_of(cache: str) -> Quantity:
-    return Quantity(NAME, f"received, {cache}", "kB")
+    return Quantity(NAME, f"received, {cache} cache", "kB")
 
 
 async def measure(bench: Bench, sites: Sequence[Site]) -> None:
@@ -50,7 +50,7 @@ async def measure(bench: Bench, sites: Sequence[Site]) -> None:
                 with bench.counted(NAME, site):
                     async with chromium.visitor("none") as context:
                         plot = await browser.open_plot(context, site.page(application))
-                    quantity = Quantity(NAME, f"cold, {what}", "ms")
+                    quantity = Quantity(NAME, f"first plot, cold cache, {what}", "ms")
                     bench.results.add(quantity, site.name, turn, [plot.milliseconds])
 
 
