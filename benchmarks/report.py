@@ -113,6 +113,11 @@ def markdown(
     lines += ["## Who did not take part", ""]
     lines += [f"- {BY_NAME[name].title}: {why}" for name, why in results.absent.items()] or ["Nobody."]
     lines += ["", "## How each was started", ""]
+    lines += [
+        "Unused sessions live 15 s here, Bokeh's default. Where something else than their end is measured,",
+        "every contestant's own setting for it says an hour; for the stalls what is said above.",
+        "",
+    ]
     for contestant in contestants:
         lines += [f"**{contestant.title}** {contestant.note}".rstrip(), ""]
         lines += ["```", contestant.typed(), "```", ""]

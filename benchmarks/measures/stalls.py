@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from benchmarks.bench import Bench, Site
 from benchmarks.client import Failed, Socket, plain
@@ -56,31 +56,35 @@ class Bystander:
     """Somebody with an open session who asks a small question again and again."""
 
     def __init__(self) -> None:
-        self.answers: list[float] = []
-        self.stalled_at = time.perf_counter()
+        self._answers: list[float] = []
+        self._asked_at: float | None = None
+        self._stalled_at = time.perf_counter()
 
-    def note(self, begin: float) -> None:
-        now = time.perf_counter()
-        self.answers.append(now - begin)
-        if now - begin > SLOW:
-            self.stalled_at = now
-
-    async def watch(self, socket: Socket) -> None:
+    async def ask(self, question: Callable[[], Awaitable[object]]) -> None:
         while True:
-            begin = time.perf_counter()
-            await socket.exchange()
-            self.note(begin)
+            self._asked_at = begin = time.perf_counter()
+            await question()
+            self._asked_at = None
+            now = time.perf_counter()
+            self._answers.append(now - begin)
+            if now - begin > SLOW:
+                self._stalled_at = now
             await asyncio.sleep(PERIOD)
 
-    async def load(self, site: Site) -> None:
-        while True:
-            begin = time.perf_counter()
-            await plain(site.http, site.url + site.contestant.cheap)
-            self.note(begin)
-            await asyncio.sleep(PERIOD)
+    def answers(self) -> list[float]:
+        """Return the seconds of all answers, and of the one that is still waited for if it is slow."""
+        waiting = 0.0 if self._asked_at is None else time.perf_counter() - self._asked_at
+        return [*self._answers, waiting] if waiting > SLOW else list(self._answers)
 
     def stalled(self) -> float:
-        return sum(answer for answer in self.answers if answer > SLOW)
+        """Return the seconds in slow answers."""
+        return sum(answer for answer in self.answers() if answer > SLOW)
+
+    def calm(self) -> float:
+        """Return the seconds since the last slow answer."""
+        if self._asked_at is not None and time.perf_counter() > self._asked_at + SLOW:
+            return 0.0
+        return time.perf_counter() - self._stalled_at
 
 
 async def _expiring(bench: Bench, site: Site, turn: int) -> None:
@@ -90,31 +94,32 @@ async def _expiring(bench: Bench, site: Site, turn: int) -> None:
     made = time.perf_counter()
     if made > begin + bench.plan.lifetime:
         bench.results.fail(NAME, site.name, "the first sessions ended before the last was made")
+    cheap = site.url + site.contestant.cheap
     session, route = Bystander(), Bystander()
-    tasks = [asyncio.create_task(session.watch(socket)), asyncio.create_task(route.load(site))]
+    tasks = [
+        asyncio.create_task(session.ask(socket.exchange)),
+        asyncio.create_task(route.ask(lambda: plain(site.http, cheap, LIMIT))),
+    ]
     try:
         # Until the last of them has ended, and it has been calm for a while.
         expected = made + bench.plan.lifetime + site.check + CALM
-        while time.perf_counter() < expected or _since_stall(session, route) < CALM:
+        while time.perf_counter() < expected or min(session.calm(), route.calm()) < CALM:
             if time.perf_counter() > made + LIMIT:
-                raise Failed(f"not calm {LIMIT:g} s after {bench.plan.expiring} pages")
+                bench.results.fail(NAME, site.name, f"still not calm {LIMIT:g} s after the last page")
+                break
             for task in tasks:
                 if task.done():
                     raise task.exception() or Failed("the bystander has gone")
             await asyncio.sleep(0.2)
+        add = bench.results.add
+        add(STALLED, site.name, turn, [session.stalled()])
+        add(LONGEST, site.name, turn, [max(session.answers())])
+        add(PAGES_STALLED, site.name, turn, [route.stalled()])
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    add = bench.results.add
-    add(STALLED, site.name, turn, [session.stalled()])
-    add(LONGEST, site.name, turn, [max(session.answers)])
-    add(PAGES_STALLED, site.name, turn, [route.stalled()])
     await socket.close()
-
-
-def _since_stall(*bystanders: Bystander) -> float:
-    return min(time.perf_counter() - bystander.stalled_at for bystander in bystanders)
 
 
 async def _blocking(bench: Bench, site: Site, turn: int) -> None:
@@ -130,7 +135,7 @@ async def _blocking(bench: Bench, site: Site, turn: int) -> None:
 async def _answers_beside(watched: Socket, work: Awaitable[object]) -> list[float]:
     """Return the seconds of a bystander's answers while something else is done."""
     bystander = Bystander()
-    task = asyncio.create_task(bystander.watch(watched))
+    task = asyncio.create_task(bystander.ask(watched.exchange))
     try:
         await asyncio.sleep(4 * PERIOD)
         await work
@@ -140,4 +145,4 @@ async def _answers_beside(watched: Socket, work: Awaitable[object]) -> list[floa
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    return bystander.answers
+    return bystander.answers()
