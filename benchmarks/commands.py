@@ -79,6 +79,12 @@ def quart_bokeh(**settings: str) -> Callable[[Place], list[Program]]:
     return programs
 
 
+def quart_server(place: Place) -> list[Program]:
+    command = [sys.executable, "-m", "quart_app.servers.serve", *_paths(place)]
+    command += ["--port", str(place.web), f"--allow-websocket-origin=127.0.0.1:{place.web}"]
+    return [Program([*command, *_lifetime_flags(place)], place.folder)]
+
+
 def flask_with_gunicorn(site: str) -> Callable[[Place], list[Program]]:
     def programs(place: Place) -> list[Program]:
         server = _server(place, "--port", str(place.bokeh), f"--allow-websocket-origin=127.0.0.1:{place.web}")

@@ -87,6 +87,15 @@ CONTESTANTS = (
         sessions_of="quart-relay",
     ),
     Contestant(
+        "quart-server",
+        "quart-bokeh's Bokeh server by itself",
+        commands.quart_server,
+        in_page,
+        ("quart_app",),
+        cheap="/sliders/metadata",
+        note="(what `bokeh serve` does, with the corrections, and no web application before it)",
+    ),
+    Contestant(
         "recipe-flask",
         "classic recipe, Flask + gunicorn",
         commands.flask_with_gunicorn("flask_recipe"),
