@@ -11,8 +11,9 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from multiprocessing.synchronize import SemLock
 from multiprocessing.util import Finalize
 from typing import Any
 
@@ -30,12 +31,10 @@ async def watch_for_stop(stop: Callable[[], object]) -> None:
     Cancel this when the application itself is told: that means all connections are closed. Where that
     does not come in time, for connections that are not ours, it ends the process.
     """
-    # Hypercorn's worker is a process with its configuration and its event among the arguments.
-    arguments = getattr(multiprocessing.current_process(), "_kwargs", None) or {}
-    event: Any = arguments.get("shutdown_event")
-    if not (hasattr(event, "is_set") and hasattr(event, "set")):
+    event, config = _hypercorn()
+    if event is None:
         return
-    patience = getattr(arguments.get("config"), "graceful_timeout", 3.0) + GRACE
+    patience = getattr(config, "graceful_timeout", 3.0) + GRACE
     loop = asyncio.get_running_loop()
 
     def terminate() -> None:
@@ -58,6 +57,41 @@ async def watch_for_stop(stop: Callable[[], object]) -> None:
     _end_as_terminated()
 
 
+def _hypercorn() -> tuple[Any, Any]:
+    """Return the event that stops Hypercorn's workers, and its configuration; None under other servers."""
+    # Its worker is a process that has them among its arguments.
+    arguments = getattr(multiprocessing.current_process(), "_kwargs", None) or {}
+    event = arguments.get("shutdown_event")
+    is_one = hasattr(event, "is_set") and hasattr(event, "set")
+    return (event, arguments.get("config")) if is_one else (None, None)
+
+
 def _end_as_terminated() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_as_failed() -> None:
+    """End Hypercorn's main process, whose only worker cannot start, with a status that is not 0.
+
+    Hypercorn (0.18) ends with 0 whatever its workers' status was: whoever watches over it would take a wrong
+    setting for a good end. Nothing is done under other servers.
+    """
+    event, _ = _hypercorn()
+    parent = multiprocessing.parent_process()
+    if event is None or parent is None or parent.pid is None:
+        return
+    for semaphore in _semaphores(event):
+        # Else Python warns that nobody does. (Another worker that failed may have done it.)
+        with suppress(OSError, AttributeError):
+            SemLock._cleanup(semaphore._semlock.name)  # type: ignore[attr-defined]
+    with suppress(ProcessLookupError):
+        os.kill(parent.pid, signal.SIGUSR1)
+
+
+def _semaphores(thing: object) -> Iterator[Any]:
+    for value in vars(thing).values():
+        if isinstance(value, SemLock):
+            yield value
+        elif hasattr(value, "__dict__"):
+            yield from _semaphores(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -29,7 +30,7 @@ from quart_app.relay.relay import Relay
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.supervisor import StartFailed
 from quart_app.settings import Settings, SettingsError
-from quart_app.stopping import watch_for_stop
+from quart_app.stopping import end_as_failed, watch_for_stop
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,9 @@ class BokehEmbed:
                 # and asyncio reports it once more unless somebody looks at the task's exception.
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
-                raise SystemExit(f"quart-bokeh: {error}") from None
+                print(f"quart-bokeh: {error}", file=sys.stderr, flush=True)
+                end_as_failed()
+                raise SystemExit(1) from None
             self.assets.load()
             Thread(target=self.assets.compress, daemon=True).start()
             self.delivery = Delivery(settings, self.assets)
