@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from quart_app.embed.errors import ApplicationFailed
 from quart_app.embed.extension import BokehEmbed
+from quart_app.embed.visitor import current_visitor
 from quart_app.headers import page_headers
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def embed() -> BokehEmbed:
 async def gallery() -> str:
     """List the applications."""
     extension = embed()
+    current_visitor()  # so that pages opened from here at the same time are all of one visitor
     return await render_template(
         "gallery.html", applications=extension.applications.values(), servers=extension.settings.servers
     )

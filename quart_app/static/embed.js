@@ -449,7 +449,15 @@ class Session {
       const said = await this.inquire();
       if (this.wire !== null || this.state !== "reconnecting") return;
       if (said === "gone" || (said === "unknown" && this.isExpired())) return this.fail(new Lost(TEXT.gone));
-      if (said === "refused") return this.fail(new Lost(TEXT.refused));
+      if (said === "refused") {
+        // Of pages that a new browser opens at the same time, each gets a cookie, and the last one is kept.
+        const elements = [...this.places.keys()];
+        if (this.document !== null || elements.some((element) => refused.has(element))) {
+          return this.fail(new Lost(TEXT.refused));
+        }
+        elements.forEach((element) => refused.add(element));
+        return this.renew();
+      }
     }
     const delay = this.attempts === 0 ? QUICK : Math.min(LONGEST_DELAY, 500 * 2 ** this.attempts);
     this.attempts += 1;
@@ -593,6 +601,8 @@ function refusal(response, id, text) {
 const sessions = new Set();
 /** @type {Set<Session>} those that connect when all elements of this moment are with them */
 const due = new Set();
+/** @type {WeakSet<Element>} elements whose ticket was refused before they had a plot */
+const refused = new WeakSet();
 /** @type {WeakMap<Element, number>} which `.bokeh-embed` of the page as it was sent an element is */
 const numbers = new WeakMap();
 

@@ -156,3 +156,17 @@ def test_with_dev_an_edited_application_shows_itself_in_the_open_page(page, tmp_
         screenshot(page, "dev-error")
         application.write_text(text.format("as it is now"))
         page.get_by_text("as it is now").wait_for()
+
+
+def test_a_page_whose_cookie_another_one_has_replaced_gets_a_session_of_its_own(site, page):
+    """As when a browser without a cookie opens two pages at the same time."""
+
+    def replace_cookie(route):
+        page.context.add_cookies(
+            [{"name": "quart_bokeh_visitor", "value": "x" * 43, "url": site.url, "httpOnly": True}]
+        )
+        route.continue_()
+
+    page.route(re.compile(r"/embed-\w+\.js"), replace_cookie)
+    open_plot(page, f"{site.url}/sliders")
+    answers(page)
