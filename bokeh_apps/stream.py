@@ -3,7 +3,7 @@
 A random walk that gains five points a second and keeps the last 300 of them.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from bokeh.io import curdoc
@@ -26,10 +26,14 @@ value = 100.0
 callback = None
 
 
-def update() -> None:
+def add(time: datetime) -> None:
     global value
     value += random.normal()
-    source.stream({"time": [datetime.now()], "value": [value]}, rollover=KEPT)
+    source.stream({"time": [time], "value": [value]}, rollover=KEPT)
+
+
+def update() -> None:
+    add(datetime.now())
 
 
 def toggle() -> None:
@@ -43,6 +47,9 @@ def toggle() -> None:
         button.label = "Go on"
 
 
+now = datetime.now()
+for steps in range(50, 0, -1):  # the last ten seconds, so that there is something to see at once
+    add(now - steps * timedelta(milliseconds=PERIOD))
 button.on_click(toggle)
 toggle()
 curdoc().add_root(column(plot, button, name="stream"))

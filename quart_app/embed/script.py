@@ -27,7 +27,7 @@ FAILURE = Markup(
 <link rel="stylesheet" href="{stylesheet}">
 <div class="bokeh-embed" data-app="{app}" data-state="error">
   <div class="bokeh-embed-note" role="alert">
-    <p><strong>{title}.</strong> {text}{error_id}</p>
+    <p><strong>{title}.</strong> <span data-error="{error_id}">{text}</span></p>
     <p><a href="">Try again</a></p>
   </div>
 </div>"""
@@ -108,5 +108,5 @@ def failure(application: str, error: EmbedError, *, stylesheet: str) -> Markup:
         app=application,
         title=error.name,
         text=error.description,
-        error_id=f" (Error {error_id})" if error_id else "",
+        error_id=error_id or "",
     )

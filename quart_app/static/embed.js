@@ -549,7 +549,10 @@ class Session {
       const found = page.querySelectorAll(".bokeh-embed");
       const failed = [...found].find((element, i) =>
         element.matches("[data-state='error']") && elements.some((own) => numbers.get(own) === i));
-      if (failed) throw refusal(response, null, failed.querySelector("p:nth-of-type(2)")?.textContent);
+      if (failed) {
+        const why = /** @type {HTMLElement | null} */ (failed.querySelector("[data-error]"));
+        throw refusal(response, why?.dataset.error, why?.textContent);
+      }
       const blocks = elements.map((element) => read(found[numbers.get(element) ?? -1]));
       if (blocks.every((block, i) => block?.app === this.block.app && block?.root === this.places.get(elements[i])?.root)) {
         return /** @type {Block[]} */ (blocks);

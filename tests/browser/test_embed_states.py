@@ -225,7 +225,7 @@ def test_an_application_that_fails_when_it_is_started_again_is_told_with_its_id(
         page.get_by_role("button", name="Start again").click()
         wait_for_state(page, "error")
         found = re.search(r"under ([0-9a-f]{8})", note_of(page))
-        assert found
+        assert found, note_of(page)
         assert f"[{found[1]}]" in site.output()
         screenshot(page, "error-with-id")
         app.write_text((ROOT / "bokeh_apps" / "sliders.py").read_text())

@@ -270,7 +270,7 @@ def test_a_page_that_has_begun_says_where_the_plot_would_be_why_there_is_none(tm
         assert 'data-state="error"' in answer.text
         assert "Traceback" not in answer.text
         assert answer.text.rstrip().endswith("</html>")
-        assert re.search(r"Error (\w{8})", answer.text)[1] in site.output()
+        assert re.search(r'data-error="(\w{8})"', answer.text)[1] in site.output()
         assert site.get("/sometimes").status_code == 500  # now it is known before the page begins
         flag.unlink()
         assert site.get("/sometimes").status_code == 200

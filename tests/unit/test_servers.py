@@ -63,15 +63,19 @@ def test_a_long_collection_waits_until_as_many_sessions_have_ended_as_are_alive(
 
 
 def test_the_gate_holds_places_for_sessions_that_are_being_made():
-    gate = Gate(max_sessions=1)
-    with gate.making(), pytest.raises(Refused) as refused:
-        with gate.making():
+    async def test() -> None:
+        gate = Gate(max_sessions=1)
+        async with gate.making():
+            with pytest.raises(Refused) as refused:
+                await gate.making().__aenter__()
+            assert refused.value.status_code == 503
+        async with gate.making():
             pass
-    assert refused.value.status_code == 503
-    gate.is_draining = True
-    with pytest.raises(Refused):
-        with gate.making():
-            pass
+        gate.is_draining = True
+        with pytest.raises(Refused):
+            await gate.making().__aenter__()
+
+    asyncio.run(test())
 
 
 def test_a_correction_steps_aside_with_a_warning_where_bokeh_has_changed(caplog, monkeypatch):
