@@ -12,7 +12,7 @@ from pathlib import Path
 
 from quart import Quart, current_app
 
-from quart_app.embed.extension import BokehEmbed
+from quart_app.extension import BokehEmbed
 from quart_app.health import health
 from quart_app.pages import pages
 from quart_app.settings import DEFAULTS

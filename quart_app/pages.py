@@ -18,8 +18,8 @@ from quart import (
 from werkzeug.exceptions import HTTPException, NotFound
 
 from quart_app.embed.errors import ApplicationFailed
-from quart_app.embed.extension import BokehEmbed
 from quart_app.embed.visitor import current_visitor
+from quart_app.extension import BokehEmbed
 from quart_app.headers import page_headers
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
 from quart_app.embed.visitor import foreign_origin, visitor_of
 
 if TYPE_CHECKING:
-    from quart_app.embed.extension import BokehEmbed
+    from quart_app.extension import BokehEmbed
 
 FOR_GOOD = "public, max-age=31536000, immutable"
 

@@ -22,11 +22,11 @@ from quart_app.embed.errors import ApplicationFailed, EmbedError, OriginNotAllow
 from quart_app.embed.limits import Place
 from quart_app.embed.pull import Arguments, Customize, Passed
 from quart_app.embed.puller import Puller
-from quart_app.embed.routes import routes
 from quart_app.embed.session import PulledSession
 from quart_app.embed.visitor import current_visitor, give_cookie, visitor_of
 from quart_app.proxies import TrustedProxies
 from quart_app.relay.relay import Relay
+from quart_app.routes import routes
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.supervisor import StartFailed
 from quart_app.settings import Settings, SettingsError
