@@ -43,14 +43,16 @@ async def _measure(bench: Bench, site: Site, turn: int) -> None:
             if failure is not None:
                 bench.results.fail(NAME, site.name, str(failure))
         sliders = dict(zip(sockets, [await socket.find("offset") for socket in sockets], strict=True))
-        times = await _repeat(sockets[:1], lambda socket, _: socket.exchange(), bench.plan.seconds)
+        # Never the same value twice in a row on one slider: that would be no change, and no new data.
+        values = {socket: itertools.cycle([step / 10 for step in range(1, 51)]) for socket in sockets}
+        times = await _repeat(sockets[:1], lambda socket: socket.exchange(), bench.plan.seconds)
         bench.results.add(EXCHANGE, site.name, turn, [len(times) / bench.plan.seconds])
         for connections in bench.plan.connections:
             if connections > len(sockets):
                 raise Failed(f"only {len(sockets)} of {connections} websockets")
             times = await _repeat(
                 sockets[:connections],
-                lambda socket, number: socket.change(sliders[socket], (number % 50 + 1) / 10),
+                lambda socket: socket.change(sliders[socket], next(values[socket])),
                 bench.plan.seconds,
             )
             bench.results.add(rate_of(connections), site.name, turn, [len(times) / bench.plan.seconds])
@@ -60,18 +62,15 @@ async def _measure(bench: Bench, site: Site, turn: int) -> None:
 
 
 async def _repeat(
-    sockets: Sequence[Socket], action: Callable[[Socket, int], Awaitable[None]], seconds: float
+    sockets: Sequence[Socket], action: Callable[[Socket], Awaitable[None]], seconds: float
 ) -> list[float]:
     """Do it again and again on every socket, and return the seconds that each time took."""
     times: list[float] = []
     end = time.perf_counter() + seconds
 
     async def work(socket: Socket) -> None:
-        for number in itertools.count():
-            begin = time.perf_counter()
-            if begin > end:
-                return
-            await action(socket, number)
+        while (begin := time.perf_counter()) < end:
+            await action(socket)
             done = time.perf_counter()
             if done <= end:
                 times.append(done - begin)
