@@ -34,7 +34,7 @@ from quart_app.stopping import end_as_failed, watch_for_stop
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 0.003
+AT_ONCE = 0.001
 """Seconds that a page waits before it begins without its script: by then a warm session is there, and a
 server that is down has said so, while the page can still have its status."""
 

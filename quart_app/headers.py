@@ -26,7 +26,7 @@ def page_headers(settings: Settings, *, is_ours: bool = True) -> dict[str, str]:
             "script-src": f"'self'{evaluate}",
             "style-src": "'self' 'unsafe-inline'",  # BokehJS styles every element by itself
             "connect-src": "'self'",
-            "img-src": "'self' data: blob:",
+            "img-src": "'self' data: blob: https:",  # map tiles come from elsewhere
             "font-src": "'self' data:",
         }
     return {
