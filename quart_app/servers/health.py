@@ -14,7 +14,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler
 
 from quart_app.servers.gate import Gate
-from quart_app.servers.handlers import GATE
+from quart_app.servers.guarded import GATE
 
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 TICK = 0.25

@@ -13,7 +13,7 @@ from bokeh.server import urls
 from bokeh.server.views.session_handler import SessionHandler
 
 from quart_app.servers.gate import Refused, read_token
-from quart_app.servers.handlers import Guarded
+from quart_app.servers.guarded import Guarded
 
 PLACEHOLDER = "<!-- quart-bokeh: script -->"
 """Where the page wants its script."""

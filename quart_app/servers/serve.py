@@ -22,6 +22,7 @@ from quart_app.servers import corrections, handlers, page
 from quart_app.servers.collector import Collector
 from quart_app.servers.drain import Drain
 from quart_app.servers.gate import Gate
+from quart_app.servers.guarded import GATE
 from quart_app.servers.health import HealthHandler, Lag
 
 GRACE = 2.0
@@ -87,7 +88,7 @@ class Serve(BokehServe):
 
     def customize_kwargs(self, args: argparse.Namespace, server_kwargs: dict[str, Any]) -> dict[str, Any]:
         health = (r"/healthz", HealthHandler, {"lag": self._lag})
-        return {**server_kwargs, handlers.GATE: self._gate, "extra_patterns": [health]}
+        return {**server_kwargs, GATE: self._gate, "extra_patterns": [health]}
 
     def customize_server(self, server: Server) -> Server:
         self._gate.contexts = server._tornado.applications.values()
