@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
 async def compare(options: argparse.Namespace, work: Path) -> None:
     plan = plan_of(options)
     results = Results()
+    task = asyncio.current_task()
+    if task is not None:  # told to end: end the contestants too, and write what there is
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     about = report.environment(work)
     chosen = [c for c in CONTESTANTS if not plan.contestants or c.name in plan.contestants]
     results.absent = {contestant.name: why for contestant in chosen if (why := contestant.missing())}
