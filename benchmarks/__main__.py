@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import browser, report
 from benchmarks.bench import Bench
 from benchmarks.measures import first_plot, lifetimes, pages, resources, round_trips, slider, stalls
-from benchmarks.peers import CONTESTANTS
+from benchmarks.peers import BY_NAME, CONTESTANTS
 from benchmarks.plan import FULL, MEASURES, QUICK, SMOKE, Plan
 from benchmarks.results import Results
 
@@ -60,7 +60,8 @@ async def compare(options: argparse.Namespace, work: Path) -> None:
     if task is not None:  # told to end: end the contestants too, and write what there is
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     about = report.environment(work)
-    chosen = [c for c in CONTESTANTS if not plan.contestants or c.name in plan.contestants]
+    names = set(plan.contestants or BY_NAME.keys() - set(plan.left_out))
+    chosen = [contestant for contestant in CONTESTANTS if contestant.name in names]
     results.absent = {contestant.name: why for contestant in chosen if (why := contestant.missing())}
     present = [contestant for contestant in chosen if contestant.name not in results.absent]
     bench = Bench(present, plan, results, work, dict(setting.split("=", 1) for setting in options.set))
