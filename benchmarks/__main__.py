@@ -59,13 +59,14 @@ async def compare(options: argparse.Namespace, work: Path) -> None:
     task = asyncio.current_task()
     if task is not None:  # told to end: end the contestants too, and write what there is
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    about = report.environment(work)
+    about = report.environment()
     names = set(plan.contestants or BY_NAME.keys() - set(plan.left_out))
     chosen = [contestant for contestant in CONTESTANTS if contestant.name in names]
     results.absent = {contestant.name: why for contestant in chosen if (why := contestant.missing())}
     present = [contestant for contestant in chosen if contestant.name not in results.absent]
     bench = Bench(present, plan, results, work, dict(setting.split("=", 1) for setting in options.set))
     bench.prepare()
+    bench.say(f"this project is at {report.project(work)}")
     if (why := browser.missing()) and IN_CHROMIUM & set(plan.measures):
         results.remark(f"Nothing was looked at in a browser: {why}")
         plan = replace(plan, measures=tuple(name for name in plan.measures if name not in IN_CHROMIUM))
