@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from benchmarks import browser, report
 from benchmarks.bench import Bench
 from benchmarks.measures import first_plot, lifetimes, pages, resources, round_trips, slider, stalls
-from benchmarks.peers import CONTESTANTS
+from benchmarks.peers import BY_NAME, CONTESTANTS
 from benchmarks.plan import FULL, MEASURES, QUICK, SMOKE, Plan
 from benchmarks.results import Results
 
@@ -55,12 +56,17 @@ def plan_of(options: argparse.Namespace) -> Plan:
 async def compare(options: argparse.Namespace, work: Path) -> None:
     plan = plan_of(options)
     results = Results()
-    about = report.environment(work)
-    chosen = [c for c in CONTESTANTS if not plan.contestants or c.name in plan.contestants]
+    task = asyncio.current_task()
+    if task is not None:  # told to end: end the contestants too, and write what there is
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    about = report.environment()
+    names = set(plan.contestants or BY_NAME.keys() - set(plan.left_out))
+    chosen = [contestant for contestant in CONTESTANTS if contestant.name in names]
     results.absent = {contestant.name: why for contestant in chosen if (why := contestant.missing())}
     present = [contestant for contestant in chosen if contestant.name not in results.absent]
     bench = Bench(present, plan, results, work, dict(setting.split("=", 1) for setting in options.set))
     bench.prepare()
+    bench.say(f"this project is at {report.project(work)}")
     if (why := browser.missing()) and IN_CHROMIUM & set(plan.measures):
         results.remark(f"Nothing was looked at in a browser: {why}")
         plan = replace(plan, measures=tuple(name for name in plan.measures if name not in IN_CHROMIUM))

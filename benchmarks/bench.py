@@ -184,4 +184,6 @@ class Bench:
         try:
             yield
         except (Failed, NotStarted, aiohttp.ClientError, TimeoutError) as error:
-            self.results.fail(measure, site.name, str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            self.results.fail(measure, site.name, reason)
+            self.say(f"{measure}: {site.name} failed: {reason}")

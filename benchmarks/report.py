@@ -17,12 +17,23 @@ from benchmarks.peers import BY_NAME, OURS, Contestant
 from benchmarks.results import Quantity, Results
 
 PACKAGES = (
-    *("bokeh", "tornado", "quart", "hypercorn", "flask", "gunicorn", "panel", "bokeh-fastapi", "fastapi"),
+    *(
+        "quart-bokeh",
+        "bokeh",
+        "tornado",
+        "quart",
+        "hypercorn",
+        "flask",
+        "gunicorn",
+        "panel",
+        "bokeh-fastapi",
+        "fastapi",
+    ),
     *("uvicorn", "uvloop", "aiohttp", "playwright"),
 )
 
 
-def environment(folder: Path) -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """Return what the figures depend on: versions, machine, date."""
     versions = {}
     for package in PACKAGES:
@@ -30,18 +41,21 @@ def environment(folder: Path) -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    # As the contestants find it: not in this folder, but installed, or where PYTHONPATH says.
-    command = [sys.executable, "-c", "import quart_app; print(quart_app.__path__[0])"]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "load before": [round(load, 2) for load in os.getloadavg()],
-        "quart_app": found.stdout.strip() or "not installed",
         "versions": versions,
     }
+
+
+def project(folder: Path) -> str:
+    """Return where the contestants find this project: installed, or where PYTHONPATH says."""
+    command = [sys.executable, "-c", "import quart_app; print(quart_app.__path__[0])"]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "nowhere"
 
 
 def figure(value: float) -> str:

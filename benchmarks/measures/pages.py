@@ -37,10 +37,10 @@ def lag_beside(crowd: int) -> Quantity:
 
 
 async def measure(bench: Bench, sites: Sequence[Site]) -> None:
+    # An application's first page ever is start-up time.
+    firsts = [site.visit(name) for site in sites for name in ("slow", "large")]
+    await asyncio.gather(*firsts, return_exceptions=True)
     for turn, site in bench.turns(sites, NAME, bench.plan.rounds):
-        if turn == 0:
-            with bench.counted(NAME, site):  # an application's first page ever is start-up time
-                await asyncio.gather(site.visit("slow"), site.visit("large"))
         await _one_at_a_time(bench, site, turn)
         for crowd in bench.plan.crowds:
             await _at_once(bench, site, turn, crowd)
