@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import aiohttp
 
-from benchmarks.client import Failed, Socket, Visit, client, visit
+from benchmarks.client import Failed, Socket, Visit, client, plain, visit
 from benchmarks.commands import Place
 from benchmarks.peers import Contestant
 from benchmarks.plan import Plan
@@ -79,6 +79,32 @@ class Site:
     async def visit_many(self, application: str, count: int) -> list[Visit]:
         """Open some pages to whose sessions no browser comes. Raises Failed if one does not open."""
         return await eight_at_a_time(lambda: self.visit(application), count)
+
+
+class Polled:
+    """Ask a site's cheap route twenty times a second, and collect the seconds until each answer."""
+
+    def __init__(self, site: Site, period: float = 0.05) -> None:
+        self._site = site
+        self._period = period
+        self._answers: list[float] = []
+
+    async def __aenter__(self) -> list[float]:
+        self._task = asyncio.create_task(self._poll())
+        return self._answers
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _poll(self) -> None:
+        while True:
+            begin = time.perf_counter()
+            with contextlib.suppress(Failed):
+                await plain(self._site.http, self._site.url + self._site.contestant.cheap)
+            self._answers.append(time.perf_counter() - begin)
+            await asyncio.sleep(max(0.0, self._period - self._answers[-1]))
 
 
 async def eight_at_a_time(action: Callable[[], Awaitable[T]], count: int) -> list[T]:

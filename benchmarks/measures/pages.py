@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from benchmarks.bench import Bench, Site
+from benchmarks.bench import Bench, Polled, Site
 from benchmarks.client import Failed, Socket, plain
 from benchmarks.results import Quantity
 
@@ -105,33 +103,3 @@ async def _attached(bench: Bench, site: Site, turn: int) -> None:
     seconds = time.perf_counter() - begin
     bench.results.add(ATTACHED, site.name, turn, [len(sockets) / seconds])
     await asyncio.gather(*(socket.close() for socket in sockets))
-
-
-class Polled:
-    """Ask a cheap route twenty times a second, and collect the seconds until each answer."""
-
-    def __init__(self, site: Site, period: float = 0.05) -> None:
-        self._site = site
-        self._period = period
-        self._answers: list[float] = []
-
-    async def __aenter__(self) -> list[float]:
-        self._task = asyncio.create_task(self._poll())
-        return self._answers
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _poll(self) -> None:
-        for _ in _forever():
-            begin = time.perf_counter()
-            with contextlib.suppress(Failed):
-                await plain(self._site.http, self._site.url + self._site.contestant.cheap)
-            self._answers.append(time.perf_counter() - begin)
-            await asyncio.sleep(max(0.0, self._period - self._answers[-1]))
-
-
-def _forever() -> Iterator[int]:
-    return itertools.count()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from benchmarks.bench import Bench, Site
+from benchmarks.bench import Bench, Polled, Site
 from benchmarks.client import Failed
 from benchmarks.processes import Use
 from benchmarks.results import Quantity
@@ -24,6 +24,7 @@ THREADS = Quantity(NAME, "threads", "1")
 RATE = Quantity(NAME, "pages/s", "1/s", "higher")
 FIRST = Quantity(NAME, "pages/s, first tenth", "1/s", "higher")
 LAST = Quantity(NAME, "pages/s, last tenth", "1/s", "higher")
+BESIDE = Quantity(NAME, "cheap route beside all pages", "ms")
 FAILED = Quantity(NAME, "failed of 100 pages", "%")
 DESCRIPTORS = Quantity(NAME, "descriptors gained by all pages", "1")
 MEMORY = Quantity(NAME, "memory after all pages", "MB")
@@ -90,9 +91,11 @@ async def _views(bench: Bench, site: Site, start: Use) -> None:
         waiting = [0]
         await asyncio.gather(*(visitor() for _ in range(CROWD)))
 
-    await visitors(max(1, round(count * 0.15)))
-    early = await asyncio.to_thread(site.group.use)
-    await visitors(count)
+    async with Polled(site) as answers:
+        await visitors(max(1, round(count * 0.15)))
+        early = await asyncio.to_thread(site.group.use)
+        await visitors(count)
+    add(BESIDE, site.name, 0, [1000 * answer for answer in answers])
     if len(done) + failed < count:
         bench.results.fail(NAME, site.name, f"only {len(done) + failed} of {count} pages in {LIMIT:g} s")
     if done:
