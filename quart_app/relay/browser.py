@@ -1,8 +1,8 @@
 """The browser's end of a websocket: what ASGI shows of it, and what Hypercorn can do beyond that.
 
-ASGI has no ping, no limit for a message, and no way to drop a connection that takes nothing more. Hypercorn
-0.18 has them, under names that it does not promise; each access asks first. Under another server the relay
-works with what that server does by itself.
+ASGI has whole messages only, no ping, and no way to drop a connection that takes nothing more. Hypercorn's
+websockets (0.18) have all that, under names that it does not promise; each access asks first. Under another
+server the relay makes frames of messages and messages of frames, and that server looks after the rest.
 """
 
 from __future__ import annotations
@@ -10,71 +10,55 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-from wsproto.events import Ping
-
-from quart_app.relay.sockets import Wire
+from wsproto import ConnectionType
+from wsproto.connection import Connection
+from wsproto.events import BytesMessage, Message, TextMessage
+from wsproto.events import Ping as PingEvent
 
 log = logging.getLogger(__name__)
 
-PING_EVERY = 20.0
-"""Seconds between pings."""
-SILENCE = 50.0
-"""Seconds without a pong or anything else from a browser after which it is gone."""
+PING = b"\x89\x00"
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
 
 
 class Gone(Exception):
-    """The browser has closed the connection, or is taken to have. ``code`` is its close code, if known."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class TooLarge(Exception):
-    """The browser has sent a message above the limit, and has been told so."""
+    """The browser has closed the connection, or is taken to have."""
 
 
 class Browser:
     """One websocket as the ASGI server gives it to us, before and after it is accepted."""
 
-    def __init__(self, receive: Receive, send: Send, max_message: int) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._heard_at = monotonic()
-        self._room = asyncio.Semaphore(2)
-        self._over = asyncio.Event()
-        self._is_too_large = False
-        self._stream = self._take_over(getattr(send, "__self__", None), max_message)
-        writer = self._writer()
-        self._wire = Wire(writer.get_extra_info("socket") if writer else None)
+        self.forward: Callable[[bytes], Awaitable[None]] | None = None
+        """Takes the frames of the browser once the websocket is accepted."""
+        self.heard_at = monotonic()
+        """When something came from the browser, or went to one that takes its time."""
+        self._is_over = False
+        self._messages = Connection(ConnectionType.CLIENT)
+        """Makes frames of what ASGI gives, and the other way round, where there is no stream."""
+        self._parts: list[Any] = []
+        self._handle: Any = None
+        self._data: Any = None
+        self._stream = self._take_over(getattr(send, "__self__", None))
 
-    async def receive(self) -> str | bytes:
-        """Return the next message. Raises Gone."""
-        event = await self._receive()
-        while event["type"] == "websocket.connect":
+    async def leave(self) -> None:
+        """Return when the browser has left."""
+        while not self._is_over:
             event = await self._receive()
-        if event["type"] == "websocket.disconnect":
-            raise Gone(event.get("code") or 1005)
-        self._room.release()
-        data: str | bytes | None = event.get("bytes")
-        if data is None:
-            data = event.get("text")
-        return b"" if data is None else data
-
-    async def send(self, data: str | bytes) -> None:
-        """Send a message; returns when the connection can take the next one."""
-        self._wire.cork()
-        if isinstance(data, str):
-            await self._send({"type": "websocket.send", "bytes": None, "text": data})
-        else:
-            await self._send({"type": "websocket.send", "bytes": data, "text": None})
+            if event["type"] == "websocket.disconnect":
+                self._is_over = True
+            elif event["type"] == "websocket.receive" and self.forward is not None:
+                binary: bytes | None = event.get("bytes")
+                message = TextMessage(event["text"]) if binary is None else BytesMessage(binary)
+                await self.forward(self._messages.send(message))
 
     async def accept(self) -> None:
         await self._send({"type": "websocket.accept", "subprotocol": "bokeh", "headers": []})
@@ -95,85 +79,95 @@ class Browser:
         await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": body})
 
+    async def write(self, data: bytes) -> None:
+        """Send frames, or parts of them; returns when the connection can take more. Raises Gone."""
+        if (writer := self._writer()) is not None:
+            try:
+                writer.write(data)
+                is_slow = writer.transport.get_write_buffer_size() > 0
+                await writer.drain()
+            except (OSError, RuntimeError):
+                raise Gone from None
+            if is_slow:
+                self.heard_at = monotonic()
+        elif self._stream is not None:
+            await self._stream.send(self._data(data))
+        else:
+            await self._write_messages(data)
+
+    async def ping(self) -> None:
+        """Ask for a sign of life, which comes with whatever else the browser says."""
+        if self._stream is not None:
+            await self.write(PING)
+        else:
+            self.heard_at = monotonic()  # that is the other server's business
+
+    async def say_goodbye(self, close_frame: bytes) -> None:
+        """Hand the browser's last frame to Hypercorn, which answers it."""
+        if self._stream is not None:
+            await self._handle(self._data(close_frame))
+
     async def close(self, code: int, reason: str, wait: float) -> None:
         """Say why, and wait so many seconds for the browser's goodbye; then drop the connection."""
         try:
             async with asyncio.timeout(wait):
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
-                while True:
-                    await self.receive()
-        except Gone:
-            pass
+                await self.leave()
         except TimeoutError:
-            self._abort()
-            # Hypercorn's reader may be waiting to hand on what came in the meantime, and must get to the end.
-            with suppress(Gone, TimeoutError):
-                async with asyncio.timeout(1):
-                    while True:
-                        await self.receive()
+            self.abort()
 
-    async def watch(self) -> None:
-        """Ping for as long as the browser answers. Raises Gone, or TooLarge."""
-        stream = self._stream
-        if stream is None:
-            return
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PING_EVERY):
-                    await self._over.wait()
-            if self._is_too_large:
-                raise TooLarge
-            if self._over.is_set() or monotonic() - self._heard_at > SILENCE:
-                raise Gone(1006)
-            try:
-                async with asyncio.timeout(SILENCE):
-                    await stream._send_wsproto_event(Ping())
-            except TimeoutError:
-                raise Gone(1006) from None
-
-    def _take_over(self, stream: Any, max_message: int) -> Any | None:
-        """Set the limits of Hypercorn's stream object, and listen at it; None if there is no such object."""
-        if not type(stream).__module__.startswith("hypercorn."):
-            return None
-        try:
-            buffer, handle, put = stream.buffer, stream.handle, stream.app_put
-            # Hypercorn's own limit is 16 MiB for all websockets of a site, Bokeh's 20.
-            buffer.max_length = max_message
-            # It would compress whatever a browser offers to take compressed, for up to a second a message
-            # on the event loop, and inflate without a limit what a browser sends.
-            stream.handshake.extensions = None
-
-            async def listen(event: Any) -> None:
-                self._heard_at = monotonic()
-                await handle(event)
-                if buffer.length > max_message:
-                    buffer.clear()  # it has sent the 1009, but would go on collecting
-                    self._is_too_large = True
-                    self._over.set()
-                elif stream.closed:  # told as a disconnect, except where data came before its time
-                    self._over.set()
-
-            async def put_when_there_is_room(event: Any) -> None:
-                # Its queue takes ten messages, which may have the largest size each.
-                if event["type"] == "websocket.receive":
-                    await self._room.acquire()
-                await put(event)
-
-            stream.handle, stream.app_put = listen, put_when_there_is_room
-            if stream.closed:
-                self._over.set()
-        except AttributeError as error:
-            log.warning("This Hypercorn has no %s: its own limits hold for websockets", error.name)
-            return None
-        return stream
-
-    def _abort(self) -> None:
+    def abort(self) -> None:
         """Drop a connection whose browser takes nothing any more; closing it would wait for the browser."""
         if writer := self._writer():
             writer.transport.abort()
+
+    def _take_over(self, stream: Any) -> Any | None:
+        """Listen at Hypercorn's object for the websocket; None if there is no such object."""
+        if not type(stream).__module__.startswith("hypercorn."):
+            return None
+        try:
+            from hypercorn.protocol.events import Data
+
+            handle, put, stream_id = stream.handle, stream.app_put, stream.stream_id
+            # It would compress whatever a browser offers to take compressed, for up to a second a message
+            # on the event loop, and inflate without a limit what a browser sends.
+            stream.handshake.extensions = None
+            self._is_over = stream.closed
+
+            async def listen(event: Any) -> None:
+                frames = getattr(event, "data", None)
+                if frames is None or stream.closed:
+                    await handle(event)
+                elif self.forward is not None and stream.handshake.accepted:
+                    self.heard_at = monotonic()
+                    await self.forward(frames)
+                else:  # before its time: Hypercorn answers that by itself, and tells nobody
+                    await handle(event)
+                    await put({"type": "websocket.disconnect", "code": 1006})
+
+            stream.handle = listen
+        except (AttributeError, ImportError) as error:
+            log.warning("This Hypercorn has changed (%s): websockets are carried message by message", error)
+            return None
+        self._handle = handle
+        self._data = partial(Data, stream_id)
+        return stream
 
     def _writer(self) -> Any | None:
         """Return the writer of Hypercorn's connection, unless that is shared with others (HTTP/2)."""
         protocol = getattr(getattr(self._stream, "send", None), "__self__", None)
         server = getattr(getattr(protocol, "send", None), "__self__", None)
         return getattr(server, "writer", None) if type(protocol).__name__ == "H11Protocol" else None
+
+    async def _write_messages(self, data: bytes) -> None:
+        self._messages.receive_data(data)
+        for event in self._messages.events():
+            if isinstance(event, PingEvent) and self.forward is not None:
+                await self.forward(self._messages.send(event.response()))
+            elif isinstance(event, Message):
+                self._parts.append(event.data)
+                if event.message_finished:
+                    kind = "text" if isinstance(event, TextMessage) else "bytes"
+                    whole = self._parts[0][:0].join(self._parts)
+                    self._parts.clear()
+                    await self._send({"type": "websocket.send", kind: whole})

@@ -1,103 +1,134 @@
-"""What is said on one carried websocket: a pump for each direction, and how the end is told."""
+"""One websocket on its way between a browser and a Bokeh server: passed on as it comes, until it ends."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
-from aiohttp import ClientWebSocketResponse, WebSocketError, WSMessage, WSMsgType
+from quart_app.relay.browser import Browser, Gone
+from quart_app.relay.frames import Broken, Frames, TooLarge, is_legal
+from quart_app.relay.upstream import GOODBYE, ServerSocket
 
-from quart_app.relay.browser import Browser
-from quart_app.relay.sockets import Wire
+CHUNK = 2**16
+"""Bytes read at once."""
+PING_EVERY = 20.0
+"""Seconds between pings to both sides."""
+SILENCE = 50.0
+"""Seconds without a pong or anything else from a browser after which it is gone."""
+SERVER_SILENCE = 90.0
+"""The same for a server, where a long callback keeps everything else waiting."""
+MASKED_PING = b"\x89\x80\0\0\0\0"
 
-SEND_TIMEOUT = 30.0
-"""Seconds for one message to be taken; who needs longer has stopped reading."""
-GOODBYE = 0.5
-"""Seconds to wait for the other side's close frame."""
 
-
-class Closed(Exception):
+@dataclass(frozen=True)
+class Closed:
     """The end of one carried websocket, as the browser is told."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code, self.reason = code, reason
+    code: int
+    reason: str
 
 
-class Patience:
-    """Ends the carrying when a side does not take a message in time.
+class Carrying:
+    """Carries the frames of an accepted websocket. Each side is read only as fast as the other one takes it.
 
-    Looked at now and then: a timer for each frame would cost a tenth of what carrying it costs.
+    max_message: bytes of the largest message to let pass, in either direction.
     """
 
-    def __init__(self) -> None:
-        self._since: dict[str, float] = {}
+    def __init__(self, browser: Browser, server: ServerSocket, max_message: int) -> None:
+        self._browser, self._server = browser, server
+        self._from_browser = Frames(masked=True, max_message=max_message)
+        self._from_server = Frames(masked=False, max_message=max_message)
+        self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
+        browser.forward = self._to_server
 
-    def begin(self, who: str) -> None:
-        self._since[who] = monotonic()
+    def end(self, code: int, reason: str) -> None:
+        """End it, and tell the browser why."""
+        if not self._ending.done():
+            self._ending.set_result(Closed(code, reason))
 
-    def end(self, who: str) -> None:
-        del self._since[who]
-
-    async def watch(self) -> None:
-        """Raise Closed when it is at an end."""
-        while True:
-            await asyncio.sleep(SEND_TIMEOUT / 6)
-            for who, since in self._since.items():
-                if monotonic() - since > SEND_TIMEOUT:
-                    raise Closed(1011, f"{who} takes nothing")
-
-
-async def to_server(browser: Browser, upstream: ClientWebSocketResponse, patience: Patience) -> None:
-    """Pass on what the browser says. Raises Gone when it leaves."""
-    wire = Wire(upstream.get_extra_info("socket"))
-    while True:
-        data = await browser.receive()
-        wire.cork()
-        patience.begin("the server")
+    async def run(self) -> Closed | None:
+        """Carry until it ends. Return what the browser is to be told; None if it has left by itself."""
+        parts: list[Coroutine[Any, Any, Closed | None]] = [
+            self._to_browser(),
+            self._browser.leave(),
+            self._watch(),
+        ]
+        tasks = [asyncio.create_task(part) for part in parts]
+        ends: list[asyncio.Future[Any]] = [self._ending, *tasks]
         try:
-            if isinstance(data, str):
-                await upstream.send_str(data)
-            else:
-                await upstream.send_bytes(data)
-        except ConnectionError:
-            return  # the other pump finds out why
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            patience.end("the server")
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        self._ending.cancel()
+        closed: Closed | None = done.pop().result()
+        if closed is not None:
+            await self._finish_frame()
+        return closed
 
+    async def _to_server(self, data: bytes) -> None:
+        """Pass on what the browser says. Its reader goes on when this returns."""
+        if self._from_browser.is_broken:
+            return
+        try:
+            passed = self._from_browser.follow(data)
+        except TooLarge:
+            self.end(1009, "message too large")
+            return
+        except Broken:
+            self.end(1002, "no websocket frames")
+            return
+        goodbye = self._from_browser.close_frame
+        with suppress(OSError):  # the other direction finds out why
+            if not self._ending.done() and passed + goodbye:
+                await self._server.write(passed + goodbye)
+        if goodbye:
+            await self._browser.say_goodbye(goodbye)
 
-async def to_browser(upstream: ClientWebSocketResponse, browser: Browser, patience: Patience) -> None:
-    """Pass on what the server says. Raises Closed when it ends."""
-    wire = Wire(upstream.get_extra_info("socket"))
-    while True:
-        message = await upstream.receive()
-        wire.acknowledge()
-        if message.type is not WSMsgType.BINARY and message.type is not WSMsgType.TEXT:
-            raise _why(message)
-        patience.begin("the browser")
-        await browser.send(message.data)
-        patience.end("the browser")
+    async def _to_browser(self) -> Closed | None:
+        """Pass on what the server says."""
+        frames = self._from_server
+        try:
+            while data := await self._server.read(CHUNK):
+                await self._browser.write(frames.follow(data))
+                if frames.close_frame:
+                    code, reason = frames.goodbye
+                    return Closed(code if is_legal(code) else 1011, reason)
+        except Gone:
+            return None
+        except TooLarge:
+            return Closed(1009, "message too large")
+        except Broken:
+            return Closed(1011, "the server broke the protocol")
+        return Closed(1012, "the server has gone")
 
+    async def _finish_frame(self) -> None:
+        """Complete the frame under way to the browser: nothing can be said in the middle of it."""
+        frames = self._from_server
+        with suppress(Gone, TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                while frames.left and (data := await self._server.read(min(CHUNK, frames.left))):
+                    await self._browser.write(frames.follow(data))
+        if frames.left:
+            self._browser.abort()
 
-async def leave(upstream: ClientWebSocketResponse, code: int = 1001) -> None:
-    """Close the connection to a server that may still be talking."""
-    with suppress(TimeoutError):
-        # aiohttp reads on to the close frame, for as long as messages come.
-        async with asyncio.timeout(GOODBYE):
-            await upstream.close(code=code)
-
-
-def _why(message: WSMessage) -> Closed:
-    """Return how a browser is told what a server's last message means."""
-    if message.type is WSMsgType.CLOSE:
-        return Closed(message.data if is_legal(message.data) else 1011, message.extra or "")
-    if isinstance(message.data, WebSocketError):
-        large = message.data.code == 1009
-        return Closed(1009, "message too large") if large else Closed(1011, "the server broke the protocol")
-    return Closed(1012, "the server has gone")
-
-
-def is_legal(code: int) -> bool:
-    """Whether an endpoint may send this close code."""
-    return code in {1000, 1001, 1002, 1003} or 1007 <= code <= 1014 or 3000 <= code <= 4999
+    async def _watch(self) -> Closed | None:
+        """Return when one side has been silent for too long."""
+        while True:
+            await asyncio.sleep(PING_EVERY)
+            if monotonic() - self._browser.heard_at > SILENCE:
+                self._browser.abort()
+                return None
+            if monotonic() - self._server.heard_at > SERVER_SILENCE:
+                return Closed(1012, "the server does not answer")
+            with suppress(TimeoutError, OSError, Gone):
+                async with asyncio.timeout(PING_EVERY):
+                    if not self._from_server.left:
+                        await self._browser.ping()
+                    if not self._from_browser.left:
+                        await self._server.write(MASKED_PING)

@@ -12,30 +12,25 @@ import re
 import time
 from contextlib import suppress
 from posixpath import normpath
-from typing import Any, TypeVar
-
-from aiohttp import (
-    ClientWebSocketResponse,
-)
+from typing import Any
 
 from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
 from quart_app.embed.visitor import foreign_origin, visitor_of
 from quart_app.proxies import ASGI
-from quart_app.relay.browser import Browser, Gone, Receive, Send, TooLarge
-from quart_app.relay.carrying import GOODBYE, Closed, Patience, is_legal, leave, to_browser, to_server
+from quart_app.relay.browser import Browser, Gone, Receive, Send
+from quart_app.relay.carrying import Carrying
 from quart_app.relay.flood import Limit
-from quart_app.relay.upstream import Refused, Upstream
+from quart_app.relay.upstream import GOODBYE, Refused, ServerSocket, Upstream
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.server import Server
 from quart_app.settings import Settings
 
 log = logging.getLogger(__name__)
-E = TypeVar("E", bound=BaseException)
 
 PATH = re.compile(r"/bokeh/([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)/ws")
 
 STOPPING = Refused(503, "the site is stopping", retry_after=1)
-RESTART = Closed(1012, "the site restarts")
+RESTART = 1012, "the site restarts"
 
 
 class Relay:
@@ -44,9 +39,9 @@ class Relay:
     def __init__(self, app: ASGI) -> None:
         self.app = app
         self._is_open = False
-        self._live: dict[str, asyncio.Future[Closed]] = {}
-        """For each session with a browser, what ends the carrying."""
-        self._connecting: set[asyncio.Task[ClientWebSocketResponse]] = set()
+        self._live: dict[str, Carrying] = {}
+        """By session."""
+        self._connecting: set[asyncio.Task[ServerSocket]] = set()
         self._carriers: set[asyncio.Task[Any]] = set()
 
     async def open(self, settings: Settings, fleet: Fleet) -> None:
@@ -65,15 +60,14 @@ class Relay:
         self._is_open = False
         for connecting in self._connecting:
             connecting.cancel()
-        for ending in self._live.values():
-            _end(ending, RESTART)
+        for carrying in self._live.values():
+            carrying.end(*RESTART)
 
     async def close(self) -> None:
         """Stop, and return when every websocket is closed."""
         self.stop()
         if self._carriers:
             await asyncio.wait(self._carriers)
-        await self._upstream.close()
 
     async def inquire(self, ticket: Ticket) -> str:
         """Return whether a browser with this ticket could attach now: alive, gone, refused or unavailable."""
@@ -83,7 +77,7 @@ class Relay:
             upstream = await self._upstream.connect(ticket, self._upstream.find(ticket))
         except Refused as refused:
             return {410: "gone", 403: "refused"}.get(refused.status, "unavailable")
-        await upstream.close()
+        upstream.close()
         return "alive"
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -91,7 +85,7 @@ class Relay:
         if scope["type"] != "websocket" or not f"{normpath('/' + path.lstrip('/'))}/".startswith("/bokeh/"):
             await self.app(scope, receive, send)
             return
-        browser = Browser(receive, send, getattr(self, "_max_message", 2**20))
+        browser = Browser(receive, send)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
         self._carriers.add(task)
@@ -117,7 +111,7 @@ class Relay:
         try:
             await self._carry(ticket, browser, upstream)
         finally:
-            await leave(upstream)
+            upstream.close()
 
     def _check(self, scope: Any, path: str) -> tuple[Ticket, Server]:
         """Return what the browser may attach to. Raises Refused."""
@@ -146,74 +140,46 @@ class Relay:
             raise Refused(429, "too many connections of one visitor", retry_after=10)
         return ticket, self._upstream.find(ticket)
 
-    async def _connect(self, ticket: Ticket, server: Server, browser: Browser) -> ClientWebSocketResponse:
+    async def _connect(self, ticket: Ticket, server: Server, browser: Browser) -> ServerSocket:
         """Connect to the server, unless the browser goes away meanwhile. Raises Refused, or Gone."""
         connecting = asyncio.create_task(self._upstream.connect(ticket, server))
-        leaving = asyncio.create_task(browser.receive())
+        leaving = asyncio.create_task(browser.leave())
         self._connecting.add(connecting)
         try:
             await asyncio.wait((connecting, leaving), return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
-                leaving.result()
+                raise Gone
             if connecting.cancelled():
                 raise STOPPING
             return connecting.result()
         except BaseException:
             connecting.cancel()
             with suppress(BaseException):
-                await leave(await connecting)
+                (await connecting).close()
             raise
         finally:
             self._connecting.discard(connecting)
             leaving.cancel()
 
-    async def _carry(self, ticket: Ticket, browser: Browser, upstream: ClientWebSocketResponse) -> None:
+    async def _carry(self, ticket: Ticket, browser: Browser, upstream: ServerSocket) -> None:
         """Carry until one side ends it, a newer browser comes, or the site stops."""
-        ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
-        if older := self._live.get(ticket.session_id):
-            _end(older, Closed(4409, "opened elsewhere"))
-        self._live[ticket.session_id] = ending
-        if not self._is_open:  # it stopped while we were connecting
-            _end(ending, RESTART)
         name = f"{ticket.application} on {ticket.server}"
-        patience = Patience()
+        carrying = Carrying(browser, upstream, self._max_message)
+        if older := self._live.get(ticket.session_id):
+            older.end(4409, "opened elsewhere")
+        self._live[ticket.session_id] = carrying
+        if not self._is_open:  # it stopped while we were connecting
+            carrying.end(*RESTART)
         try:
             await browser.accept()
             log.debug("A browser is attached to %s", name)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(to_server(browser, upstream, patience))
-                group.create_task(to_browser(upstream, browser, patience))
-                group.create_task(patience.watch())
-                group.create_task(browser.watch())
-                group.create_task(_until(ending))
-        except* Gone as gone:
-            code = _first(gone).code
-            log.debug("The browser of %s has gone with %d", name, code)
-            await leave(upstream, code if is_legal(code) else 1001)
-        except* TooLarge:
-            log.info("The browser of %s sent a message above %d bytes", name, self._max_message)
-            await browser.close(1009, "message too large", GOODBYE)
-        except* Closed as ended:
-            closed = _first(ended)
-            log.debug("The browser of %s is told %d %s", name, closed.code, closed.reason)
-            await browser.close(closed.code, closed.reason, GOODBYE)
+            closed = await carrying.run()
+            upstream.close()
+            if closed is None:
+                log.debug("The browser of %s has gone", name)
+            else:
+                log.debug("The browser of %s is told %d %s", name, closed.code, closed.reason)
+                await browser.close(closed.code, closed.reason, GOODBYE)
         finally:
-            ending.cancel()
-            if self._live.get(ticket.session_id) is ending:
+            if self._live.get(ticket.session_id) is carrying:
                 del self._live[ticket.session_id]
-
-
-def _end(ending: asyncio.Future[Closed], closed: Closed) -> None:
-    if not ending.done():
-        ending.set_result(closed)
-
-
-async def _until(ending: asyncio.Future[Closed]) -> None:
-    closed = await ending
-    raise Closed(closed.code, closed.reason)
-
-
-def _first(group: BaseExceptionGroup[E]) -> E:
-    """Return one of the exceptions of a group."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+from time import monotonic
+from urllib.parse import urlsplit
 
-from aiohttp import (
-    ClientError,
-    ClientSession,
-    ClientTimeout,
-    ClientWebSocketResponse,
-    ClientWSTimeout,
-    DummyCookieJar,
-    TCPConnector,
-    WSServerHandshakeError,
-)
 from bokeh.core.types import ID
 from bokeh.util.token import generate_jwt_token
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, RejectConnection, Request
+from wsproto.utilities import ProtocolError
 
 from quart_app.embed.ticket import Ticket
-from quart_app.relay.carrying import GOODBYE
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.server import Server
 from quart_app.settings import Settings
 
 TOKEN_LIFETIME = 30
 """Seconds for which the Bokeh token of one connection is good."""
-HEARTBEAT = 60.0
-"""Seconds between pings to a server; half of that is its time to answer, which a long callback uses up."""
+GOODBYE = 0.5
+"""Seconds for the last words on a connection."""
+QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Refused(Exception):
@@ -38,23 +34,76 @@ class Refused(Exception):
         self.status, self.retry_after = status, retry_after
 
 
+class ServerSocket:
+    """A websocket to a Bokeh server, as the bytes that go over it.
+
+    is_stock: whether it is one that sends a message in small writes, and waits for the ACK of each.
+    """
+
+    def __init__(self, *, is_stock: bool) -> None:
+        self._is_stock = is_stock and QUICKACK is not None
+        self.heard_at = monotonic()
+
+    async def open(self, url: str, token: str) -> int:
+        """Connect, and return the HTTP status of the answer: 101. Any other is a refusal, and closed.
+
+        Raises OSError, EOFError, or ProtocolError.
+        """
+        address = urlsplit(url)
+        is_secure = address.scheme == "wss"
+        port = address.port or (443 if is_secure else 80)
+        self._reader, self._writer = await asyncio.open_connection(
+            address.hostname, port, ssl=is_secure or None
+        )
+        self._socket: socket.socket = self._writer.get_extra_info("socket")
+        handshake = WSConnection(ConnectionType.CLIENT)
+        request = Request(host=address.netloc, target=address.path, subprotocols=["bokeh", token])
+        status = 0
+        try:
+            self._writer.write(handshake.send(request))
+            # Not a byte more than the head of the answer: what comes then is for the browser.
+            handshake.receive_data(await self._reader.readuntil(b"\r\n\r\n"))
+            answer = next(handshake.events(), None)
+            if isinstance(answer, AcceptConnection):
+                status = 101
+            elif isinstance(answer, RejectConnection):
+                status = answer.status_code
+        except asyncio.LimitOverrunError:
+            pass
+        finally:
+            if status != 101:
+                self._writer.transport.abort()
+        return status
+
+    async def read(self, limit: int) -> bytes:
+        """Return some of what the server says; nothing when it has gone."""
+        try:
+            data = await self._reader.read(limit)
+            if self._is_stock:
+                self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)  # type: ignore[arg-type]
+        except OSError:
+            return b""
+        self.heard_at = monotonic()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Say something; returns when the server can take more. Raises OSError when it has gone."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def close(self) -> None:
+        """Let go, when the last words have been sent or after a moment."""
+        self._writer.close()
+        asyncio.get_running_loop().call_later(GOODBYE, self._writer.transport.abort)
+
+
 class Upstream:
-    """Connects to the servers of a fleet, inside a running event loop; ``close`` it at the end."""
+    """Finds the server of a ticket in a fleet, and connects to its session."""
 
     def __init__(self, settings: Settings, fleet: Fleet) -> None:
         self._fleet = fleet
         self._ours = not settings.servers
-        self._max_message = settings.max_message
         self._timeout = settings.pull_timeout
-        self._session = ClientSession(
-            connector=TCPConnector(limit=0, force_close=True),
-            cookie_jar=DummyCookieJar(),
-            timeout=ClientTimeout(total=None),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-        )
-
-    async def close(self) -> None:
-        await self._session.close()
 
     def find(self, ticket: Ticket) -> Server:
         """Return the server that has the ticket's session. Raises Refused."""
@@ -69,29 +118,27 @@ class Upstream:
         key = self._fleet.servers[0].secret_key
         return Server(ticket.server, ticket.url, secret_key=key, generation=ticket.generation)
 
-    async def connect(self, ticket: Ticket, server: Server) -> ClientWebSocketResponse:
+    async def connect(self, ticket: Ticket, server: Server) -> ServerSocket:
         """Return a websocket to the ticket's session. Raises Refused."""
         key = server.secret_key
         token = generate_jwt_token(
             ID(ticket.session_id), key, signed=key is not None, expiration=TOKEN_LIFETIME
         )
+        connection = ServerSocket(is_stock=not self._ours)
+        reason = "does not answer"
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._session.ws_connect(
-                    server.websocket_url(ticket.application),
-                    protocols=("bokeh", token),
-                    timeout=ClientWSTimeout(ws_close=GOODBYE),
-                    heartbeat=HEARTBEAT,
-                    max_msg_size=self._max_message + 1,
-                )
-        except WSServerHandshakeError as error:
-            if error.status in (404, 410):
-                raise Refused(410, "the session is gone") from None
-            if error.status == 403:
-                raise Refused(403, "the Bokeh server refuses it") from None
-            raise Refused(503, f"the Bokeh server answers {error.status}", retry_after=2) from None
-        except (ClientError, OSError, TimeoutError) as error:
+                status = await connection.open(server.websocket_url(ticket.application), token)
+        except TimeoutError:
+            status = 0
+        except (OSError, EOFError, ProtocolError) as error:
             if self._ours and getattr(error, "errno", None) == errno.ECONNREFUSED:
                 raise Refused(410, "the server of this session has ended") from None
-            reason = "cannot be reached" if isinstance(error, OSError) else "does not answer"
-            raise Refused(503, f"the Bokeh server {reason}", retry_after=2) from None
+            status, reason = 0, "cannot be reached"
+        if status == 101:
+            return connection
+        if status in (404, 410):
+            raise Refused(410, "the session is gone")
+        if status == 403:
+            raise Refused(403, "the Bokeh server refuses it")
+        raise Refused(503, f"the Bokeh server {f'answers {status}' if status else reason}", retry_after=2)
