@@ -72,7 +72,7 @@ def test_websockets_of_every_size_and_their_ends(secure_page, fake):
     limit = 20 * 1024 * 1024
     for size in (1, 300_000, limit):
         assert secure_page.evaluate(TALK, [ticket(fake.url), size]) == ["message", size]
-    assert secure_page.evaluate(TALK, [ticket(fake.url), limit + 1]) == ["close", 1009, ""]
+    assert secure_page.evaluate(TALK, [ticket(fake.url), limit + 1]) == ["close", 1009, "message too large"]
     assert secure_page.evaluate(TALK, ["guess", 1]) == ["close", 1006, ""]
 
     async def end(websocket) -> None:
