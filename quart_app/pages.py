@@ -18,6 +18,7 @@ from quart import (
 from werkzeug.exceptions import HTTPException, NotFound
 
 from quart_app.embed.errors import ApplicationFailed
+from quart_app.embed.extensions import refer_to_this_site
 from quart_app.embed.visitor import current_visitor
 from quart_app.extension import BokehEmbed
 from quart_app.headers import page_headers
@@ -54,10 +55,12 @@ async def bkapp_page(application: str) -> Response:
     extension = embed()
     arguments = request.args.to_dict(flat=False)
     app = extension.applications.get(application)
-    if app and app.has_template and extension.settings.delivery == "relay":
+    if extension.settings.delivery == "relay" and extension.delivery.may_have_template(application):
         session = await extension.pull(application, arguments=arguments)
-        if template := await extension.puller.template(session):
-            response = await make_response(template.fill(session.root))
+        template = session.outline.has_template and await extension.puller.template(session)
+        if template:
+            page = refer_to_this_site(template.fill(session.root), request.root_path)
+            response = await make_response(page)
             # What may run in it is for the application's author to say.
             response.headers.update(page_headers(extension.settings, is_ours=False))
             return cast(Response, response)

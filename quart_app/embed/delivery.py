@@ -10,6 +10,7 @@ from markupsafe import Markup
 from quart import has_request_context, request
 
 from quart_app.embed.assets import Assets
+from quart_app.embed.extensions import at_this_site
 from quart_app.embed.script import Block, direct, early, relay
 from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.embed.visitor import current_visitor
@@ -41,6 +42,8 @@ class Delivery:
         self._assets = assets
         self._seen: dict[str, list[str]] = {}
         """The bundles that each application needed last."""
+        self._templates: dict[str, bool] = {}
+        """Whether it had a page of its own."""
 
     def script(self, session: Session) -> Markup:
         """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
@@ -64,8 +67,10 @@ class Delivery:
                 "a session's script is for one visitor: ask for it while a request is answered"
             )
         server, application = session.server, session.application
-        needed, others = self._assets.bundles(session.outline.types)
+        outline = session.outline
+        needed, others = self._assets.bundles(outline.types, outline.code)
         self._seen[application] = needed
+        self._templates[application] = outline.has_template
         return Block(
             app=application,
             ticket=self._ticket(session),
@@ -76,6 +81,10 @@ class Delivery:
             roots=session.outline.roots,
             bundles=tuple(map(self._url, needed)),
             others=tuple(map(self._url, others)),
+            links={
+                type_: [(kind, at_this_site(url, request.root_path), name) for kind, url, name in links]
+                for type_, links in outline.links.items()
+            },
         )
 
     def _ticket(self, session: Session) -> str:
@@ -89,6 +98,10 @@ class Delivery:
             expires=int(time()) + LIFETIME,
         )
         return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
+
+    def may_have_template(self, application: str) -> bool:
+        """Whether a document of this application had a page of its own, or none has been seen yet."""
+        return self._templates.get(application, True)
 
     def early(self, application: str) -> Markup:
         """Return what the head of a page of this application may have, to be drawn sooner."""
