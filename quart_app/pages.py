@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from typing import cast
 
 from quart import (
@@ -18,7 +19,7 @@ from quart import (
 from werkzeug.exceptions import HTTPException, NotFound
 
 from quart_app.embed.errors import ApplicationFailed
-from quart_app.embed.extensions import refer_to_this_site
+from quart_app.embed.extensions import AtThisSite
 from quart_app.embed.visitor import current_visitor
 from quart_app.extension import BokehEmbed
 from quart_app.headers import page_headers
@@ -59,8 +60,9 @@ async def bkapp_page(application: str) -> Response:
         session = await extension.pull(application, arguments=arguments)
         template = session.outline.has_template and await extension.puller.template(session)
         if template:
-            page = refer_to_this_site(template.fill(session.root), request.root_path)
-            response = await make_response(page)
+            here = AtThisSite(request.root_path, session.outline.copies)
+            template = replace(template, html=here.page(template.html))
+            response = await make_response(template.fill(session.root))
             # What may run in it is for the application's author to say.
             response.headers.update(page_headers(extension.settings, is_ours=False))
             return cast(Response, response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from time import time
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from quart import has_request_context, request
 
 from quart_app.embed.assets import Assets
-from quart_app.embed.extensions import at_this_site
+from quart_app.embed.extensions import AtThisSite
 from quart_app.embed.script import Block, direct, early, relay
 from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.embed.visitor import current_visitor
@@ -68,6 +69,7 @@ class Delivery:
             )
         server, application = session.server, session.application
         outline = session.outline
+        here = AtThisSite(request.root_path, outline.copies)
         needed, others = self._assets.bundles(outline.types, outline.code)
         self._seen[application] = needed
         self._templates[application] = outline.has_template
@@ -79,12 +81,13 @@ class Delivery:
             bokeh=bokeh.__version__,
             dev=self._settings.dev,
             roots=session.outline.roots,
-            bundles=tuple(map(self._url, needed)),
+            bundles=tuple(self._bundle(application, name) for name in needed),
             others=tuple(map(self._url, others)),
             links={
-                type_: [(kind, at_this_site(url, request.root_path), name) for kind, url, name in links]
+                type_: [(kind, here.url(url), name) for kind, url, name in links]
                 for type_, links in outline.links.items()
             },
+            copies=here.copies,
         )
 
     def _ticket(self, session: Session) -> str:
@@ -108,7 +111,7 @@ class Delivery:
         if self._settings.delivery == "direct":
             return Markup("")
         bundles = self._seen.get(application) or [self._assets.file_name("bokeh.js")]
-        urls = [self._url(name) for name in bundles]
+        urls = [self._bundle(application, name) for name in bundles]
         return early(urls, loader=self.url("embed.js"), stylesheet=self.url("embed.css"))
 
     def url(self, name: str) -> str:
@@ -117,6 +120,16 @@ class Delivery:
 
     def _url(self, file_name: str) -> str:
         return f"{request.root_path}/bokeh/assets/{file_name}"
+
+    def _bundle(self, application: str, file_name: str) -> str:
+        if not file_name.startswith("models-"):
+            return self._url(file_name)
+        return f"{self._url(file_name)}?of={application}&by={self.signature(application, file_name)}"
+
+    def signature(self, application: str, file_name: str) -> str:
+        """Return what shows a worker that another one has this script of the application's own models."""
+        key = hmac.digest(self._settings.secret_key, b"quart-bokeh models", "sha256")
+        return hmac.digest(key, f"{application}/{file_name}".encode(errors="replace"), "sha256").hex()[:32]
 
     def _relay(self, session: Session, root: str | None) -> Markup:
         block = self.block(session)

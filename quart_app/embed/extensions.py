@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -22,7 +22,12 @@ def extension_script(package: str, folders: Sequence[str] = ()) -> Path | None:
 
     folders: where to look for the package first.
     """
-    spec = PathFinder.find_spec(package, [*folders, *sys.path]) if package.isidentifier() else None
+    if not package.isidentifier():
+        return None
+    try:
+        spec = PathFinder.find_spec(package, folders) or importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
     if spec is None or not spec.origin:
         return None
     base = Path(spec.origin).parent
@@ -47,14 +52,34 @@ def extension_file(package: str, path: str, folders: Sequence[str] = ()) -> Path
     return Path(found) if found and os.path.isfile(found) else None
 
 
-def at_this_site(url: str, root_path: str) -> str:
-    """Return a URL that a model names, as one that leads from any page to this site, unless it leads away."""
-    if re.match(r"[a-z]+:|//", url, re.IGNORECASE):
-        return url
-    path = re.sub(r"^[./]*", "", url)
-    return f"{root_path}/{'bokeh/extensions/' + path.removeprefix(FILES) if path.startswith(FILES) else path}"
+class AtThisSite:
+    """How references to files of extensions lead to this site, from any page of it.
 
+    copies: where packages refer to the Internet for files that are here too, as in an Outline.
+    """
 
-def refer_to_this_site(page: str, root_path: str) -> str:
-    """Return an application's own page with its references to files of extensions leading to this site."""
-    return REFERENCE.sub(rf"\g<1>{root_path}/bokeh/extensions/", page)
+    def __init__(self, root_path: str, copies: Mapping[str, str]) -> None:
+        self._root_path = root_path
+        self.copies = {there: self._path(here) for there, here in copies.items()}
+        """The same, with paths that lead to this site."""
+
+    def url(self, url: str) -> str:
+        """Return where a script or style sheet is that a model names."""
+        copied = self._copied(url)
+        if copied != url or re.match(r"[a-z]+:|//", url, re.IGNORECASE):
+            return copied
+        return self._path(re.sub(r"^[./]*", "", url))
+
+    def page(self, page: str) -> str:
+        """Return an application's own page with its references leading to this site."""
+        return REFERENCE.sub(rf"\g<1>{self._path(FILES)}", self._copied(page))
+
+    def _copied(self, text: str) -> str:
+        for there, here in self.copies.items():
+            text = text.replace(there, here)
+        return text
+
+    def _path(self, path: str) -> str:
+        if path.startswith(FILES):
+            path = f"bokeh/extensions/{path.removeprefix(FILES)}"
+        return f"{self._root_path}/{path}"

@@ -70,6 +70,8 @@ class Block:
     """URLs of those that it may need when it changes."""
     links: Mapping[str, Sequence[Link]] = field(default_factory=dict)
     """What models of other packages need, by their types: as in an Outline, with URLs for this page."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Where their files are on the Internet, and where on this site."""
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)

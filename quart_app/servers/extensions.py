@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Collection
 from itertools import zip_longest
+from threading import Lock
 
-from bokeh.application import Application
 from bokeh.core.has_props import HasProps
 from bokeh.document import Document
-from bokeh.util.compiler import bundle_models
+from bokeh.util.compiler import CustomModel, bundle_models
 
 log = logging.getLogger(__name__)
 
 FILES = "static/extensions/"
 """Where a Bokeh server has the files of extensions, and how these refer to them."""
 PANEL = f"{FILES}panel/"
+
+MODULE = re.compile("bokeh_app_[0-9a-f]{32}")
 
 Link = tuple[str, str, str]
 """``script``, ``module`` or ``style``; its URL; and the global name that a module's default export gets."""
@@ -54,9 +57,18 @@ def package_of(type_: type[HasProps]) -> str:
 
 def _urls(type_: type[HasProps], attribute: str) -> list[str]:
     value = getattr(type_, attribute, None) or []
-    # Panel says so of some of its files, where its own server puts it right.
-    elsewhere = getattr(sys.modules.get("panel.io.resources"), "CDN_DIST", PANEL)
-    return [url.replace(elsewhere, PANEL) for url in ([value] if isinstance(value, str) else value)]
+    return [value] if isinstance(value, str) else list(value)
+
+
+def copies_of(types: Collection[type[HasProps]]) -> dict[str, str]:
+    """Return where packages of the types refer to the Internet for their own files, and where a server has them.
+
+    Panel does, where it is not its own server that makes the page.
+    """
+    if not any(package_of(type_) == "panel" for type_ in types):
+        return {}
+    there = getattr(sys.modules.get("panel.io.resources"), "CDN_DIST", None)
+    return {there: PANEL} if there else {}
 
 
 def implemented_in(document: Document) -> list[type[HasProps]]:
@@ -65,26 +77,24 @@ def implemented_in(document: Document) -> list[type[HasProps]]:
     return sorted(types, key=lambda type_: type_.__qualified_model__)
 
 
+_lock = Lock()
+_scripts: dict[tuple[tuple[str, str], ...], str] = {}
+
+
 def compiled(types: list[type[HasProps]]) -> str:
-    """Return the script of such types. Takes a second the first time: Bokeh has Node.js compile it."""
+    """Return the script of such types. Takes a second the first time: Bokeh has Node.js compile it.
+
+    Bokeh knows a script by the names of the types' modules, and those of applications are other ones in
+    every session.
+    """
+    names = ", ".join(type_.__qualified_model__ for type_ in types)
     try:
-        return bundle_models(types) or ""
+        key = tuple((type_.__name__, CustomModel(type_).implementation.code) for type_ in types)
+        with _lock:
+            if key not in _scripts:
+                _scripts[key] = ""
+                _scripts[key] = MODULE.sub("bokeh_app", bundle_models(types) or "")
+            return _scripts[key]
     except (Exception, SystemExit) as error:  # Bokeh ends the process when it cannot be compiled
-        names = ", ".join(type_.__qualified_model__ for type_ in types)
         log.error("The implementation of %s cannot be compiled: %s", names, error or "its output is above")
         return ""
-
-
-def keep_styles_here() -> None:
-    """Let Panel refer to its style sheets as to files of the server, as under ``panel serve``.
-
-    Under ``bokeh serve`` its documents have them from the Internet. It looks for ``dist_url`` when it
-    names one.
-    """
-    initialize_document = Application.initialize_document
-
-    def initialize(self: Application, doc: Document) -> None:
-        doc.template_variables.setdefault("dist_url", PANEL)
-        initialize_document(self, doc)
-
-    Application.initialize_document = initialize  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from bokeh.core.templates import FILE
 from bokeh.document import Document
 from bokeh.model import DataModel
 
-from quart_app.servers.extensions import Link, links_of
+from quart_app.servers.extensions import Link, copies_of, links_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Outline:
     """Names of the model types in it whose scripts are files: not those that it defines itself."""
     links: Mapping[str, Sequence[Link]] = field(default_factory=dict)
     """What each of these types, and of others that may follow them, names as its scripts and style sheets."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Where they refer to the Internet for files that are here too."""
     code: str = ""
     """The script of the types that have their implementation in their classes."""
     has_template: bool = False
@@ -49,6 +51,7 @@ class Outline:
                 if not (issubclass(type_, DataModel) or hasattr(type_, "__implementation__"))
             ),
             links_of(types),
+            copies_of(types),
             has_template=document.template is not FILE,
         )
 

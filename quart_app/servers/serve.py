@@ -18,7 +18,7 @@ from bokeh.command.subcommands.serve import Serve as BokehServe
 from bokeh.server.server import Server
 from bokeh.settings import settings
 
-from quart_app.servers import corrections, extensions, handlers, page
+from quart_app.servers import corrections, handlers, page
 from quart_app.servers.collector import Collector
 from quart_app.servers.drain import Drain
 from quart_app.servers.gate import Gate
@@ -81,7 +81,6 @@ class Serve(BokehServe):
             corrections.end_modules_without_searching,
             handlers.install,
             page.install,
-            extensions.keep_styles_here,
         )
         level = settings.py_log_level(args.log_level)
         logging.getLogger("quart_app").setLevel(logging.INFO if level is None else level)

@@ -28,6 +28,7 @@
  * @property {string[]} others  URLs that may be needed when the document changes
  * @property {Object<string, [("script" | "module" | "style"), string, string][]>} links  what models of other packages
  *   need, by type: URLs, and for modules the name of a global for their default export
+ * @property {Object<string, string>} copies  where files of other packages are on the Internet, and where on this site
  * @property {string} [root]    name of the root that the element shows; all roots without it
  */
 /** @typedef {"loading" | "ready" | "reconnecting" | "lost" | "error"} State */
@@ -115,8 +116,9 @@ async function loadLinks(links) {
   }
 }
 
-/** Return JSON with its references to files of extensions leading to this site. @param {string} text */
-function localized(text) {
+/** Return JSON with its references to files of extensions leading to this site. @param {string} text @param {Block} block */
+function localized(text, { copies }) {
+  for (const [there, here] of Object.entries(copies)) text = text.replaceAll(there, here);
   return text.replaceAll(/(["'(])(?:\.\/)?static\/extensions\//g, `$1${EXTENSIONS}`);
 }
 
@@ -317,7 +319,7 @@ class Session {
 
   /** @param {Wire} wire @param {Message} message */
   async receive(wire, { header, text, buffers }) {
-    text = localized(text);
+    text = localized(text, this.block);
     if (header.msgtype === "ACK") {
       await this.sendUnanswered(wire);
       this.pull = wire.ask("PULL-DOC-REQ");
