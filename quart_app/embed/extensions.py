@@ -72,7 +72,7 @@ class AtThisSite:
 
     def page(self, page: str) -> str:
         """Return an application's own page with its references leading to this site."""
-        return REFERENCE.sub(rf"\g<1>{self._path(FILES)}", self._copied(page))
+        return REFERENCE.sub(lambda found: found[1] + self._path(FILES), self._copied(page))
 
     def _copied(self, text: str) -> str:
         for there, here in self.copies.items():

@@ -61,7 +61,7 @@ def _urls(type_: type[HasProps], attribute: str) -> list[str]:
 
 
 def copies_of(types: Collection[type[HasProps]]) -> dict[str, str]:
-    """Return where packages of the types refer to the Internet for their own files, and where a server has them.
+    """Return where packages of the types refer to the Internet for their files, and where a server has them.
 
     Panel does, where it is not its own server that makes the page.
     """
