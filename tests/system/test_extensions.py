@@ -16,7 +16,7 @@ FILES = "/bokeh/extensions/tiny_ext"
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Site]:
-    with Site("-w", "2", BOKEH_APPS=str(APPS)) as site:
+    with Site("-w", "2", BOKEH_APPS=str(APPS), BOKEH_PULL_TIMEOUT="60") as site:
         yield site
 
 
@@ -26,7 +26,7 @@ def workers() -> Iterator[Site]:
 )
 def test_a_file_is_sent_as_what_it_is_and_kept_for_an_hour(workers, path, kind):
     answer = workers.get(f"{FILES}/{path}")
-    assert answer.content == (APPS / "tiny_ext" / "dist" / path).read_bytes()
+    assert answer.content == (APPS / "tiny_ext" / "built" / path).read_bytes()
     assert answer.headers["content-type"].partition(";")[0] == kind
     assert answer.headers["cache-control"] == "public, max-age=3600"
     again = workers.get(f"{FILES}/{path}", headers={"If-None-Match": answer.headers["etag"]})

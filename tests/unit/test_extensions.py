@@ -15,7 +15,7 @@ from quart_app.servers.outline import Outline
 
 APPS = str(ROOT / "tests" / "sites" / "extension_apps")
 COPIES = {"https://elsewhere.invalid/1.2/dist/": "static/extensions/panel/"}
-DIST = ROOT / "tests" / "sites" / "extension_apps" / "tiny_ext" / "dist"
+BUILT = ROOT / "tests" / "sites" / "extension_apps" / "tiny_ext" / "built"
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def tiny_ext(monkeypatch):
 
 def test_an_extension_may_stand_in_the_folder_of_applications():
     assert extension_script("tiny_ext") is None
-    assert extension_script("tiny_ext", [APPS]) == DIST / "tiny_ext.js"
+    assert extension_script("tiny_ext", [APPS]) == BUILT / "tiny_ext.js"
 
 
-@pytest.mark.parametrize("package", ["json", "no_such_package", "../etc", "tiny_ext.dist", "", "a\0b"])
+@pytest.mark.parametrize("package", ["json", "no_such_package", "../etc", "tiny_ext.built", "", "a\0b"])
 def test_a_package_that_is_no_extension_has_no_script(package):
     assert extension_script(package, [APPS]) is None
 
@@ -49,7 +49,7 @@ def test_nothing_but_files_beside_the_script_is_sent(path):
 
 def test_files_beside_the_script_are_sent_and_scripts_can_be_compressed():
     assets = Assets([APPS])
-    assert assets.of_extension("tiny_ext", "images/dot.svg") == DIST / "images" / "dot.svg"
+    assert assets.of_extension("tiny_ext", "images/dot.svg") == BUILT / "images" / "dot.svg"
     script = assets.of_extension("tiny_ext", "lib/shout.js")
     assert isinstance(script, Asset)
     assert script is assets.of_extension("tiny_ext", "lib/shout.js")

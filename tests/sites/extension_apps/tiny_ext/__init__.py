@@ -1,4 +1,4 @@
-"""A Bokeh extension as packages bring it: models here, their scripts and styles in ``dist``."""
+"""A Bokeh extension as packages bring it: models here, their scripts and styles in ``built``."""
 
 from bokeh.core.properties import String
 from bokeh.models import LayoutDOM
