@@ -29,11 +29,6 @@ class BokehApp:
     """Why it cannot run, in one line; empty when nothing is known against it."""
 
     @property
-    def has_template(self) -> bool:
-        """Whether it brings a page of its own, as Bokeh takes one: ``templates/index.html``."""
-        return (self.path / "templates" / "index.html").is_file()
-
-    @property
     def static_folder(self) -> Path | None:
         """The folder of static files that Bokeh would serve as ``/name/static``."""
         folder = self.path / "static"

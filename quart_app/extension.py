@@ -189,6 +189,7 @@ class BokehEmbed:
                 print(f"quart-bokeh: {error}", file=sys.stderr, flush=True)
                 end_as_failed()
                 raise SystemExit(1) from None
+            self.assets.folders = (str(settings.apps.absolute()),)
             self.assets.load()
             Thread(target=self.assets.compress, daemon=True).start()
             self.delivery = Delivery(settings, self.assets)

@@ -21,13 +21,14 @@ def page_headers(settings: Settings, *, is_ours: bool = True) -> dict[str, str]:
     }
     if settings.delivery == "relay" and is_ours:
         evaluate = " 'unsafe-eval'" if settings.csp_unsafe_eval else ""
+        sources = " ".join(dict.fromkeys(["'self'", *settings.csp_sources.split()]))
         policy |= {
             "default-src": "'none'",
-            "script-src": f"'self'{evaluate}",
-            "style-src": "'self' 'unsafe-inline'",  # BokehJS styles every element by itself
-            "connect-src": "'self'",
+            "script-src": f"{sources}{evaluate}",
+            "style-src": f"{sources} 'unsafe-inline'",  # BokehJS styles every element by itself
+            "connect-src": sources,
             "img-src": "'self' data: blob: https:",  # map tiles come from elsewhere
-            "font-src": "'self' data:",
+            "font-src": f"{sources} data:",
         }
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),

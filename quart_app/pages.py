@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from typing import cast
 
 from quart import (
@@ -18,6 +19,7 @@ from quart import (
 from werkzeug.exceptions import HTTPException, NotFound
 
 from quart_app.embed.errors import ApplicationFailed
+from quart_app.embed.extensions import AtThisSite
 from quart_app.embed.visitor import current_visitor
 from quart_app.extension import BokehEmbed
 from quart_app.headers import page_headers
@@ -54,9 +56,12 @@ async def bkapp_page(application: str) -> Response:
     extension = embed()
     arguments = request.args.to_dict(flat=False)
     app = extension.applications.get(application)
-    if app and app.has_template and extension.settings.delivery == "relay":
+    if extension.settings.delivery == "relay" and extension.delivery.may_have_template(application):
         session = await extension.pull(application, arguments=arguments)
-        if template := await extension.puller.template(session):
+        template = session.outline.has_template and await extension.puller.template(session)
+        if template:
+            here = AtThisSite(request.root_path, session.outline.copies)
+            template = replace(template, html=here.page(template.html))
             response = await make_response(template.fill(session.root))
             # What may run in it is for the application's author to say.
             response.headers.update(page_headers(extension.settings, is_ours=False))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from quart import Blueprint, Response, current_app, request
+from quart import Blueprint, Response, current_app, request, send_file
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
+from quart_app.embed.assets import Asset
 from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
 from quart_app.embed.visitor import foreign_origin, visitor_of
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from quart_app.extension import BokehEmbed
 
 FOR_GOOD = "public, max-age=31536000, immutable"
+FOR_AN_HOUR = "public, max-age=3600"
 
 routes = Blueprint("bokeh_embed", __name__)
 
@@ -31,11 +34,42 @@ async def asset(file_name: str) -> Response:
     """Send a file that pages load: its name changes with its content, so browsers may keep it for good."""
     found = extension().assets.get(file_name)
     if found is None:
+        return await _send(await _made_again(file_name), "no-store")
+    return await _send(found, FOR_GOOD)
+
+
+@routes.get("/bokeh/extensions/<package>/<path:path>")
+async def extension_file(package: str, path: str) -> Response:
+    """Send a file that an extension of BokehJS brings, where a Bokeh server has ``/static/extensions``."""
+    found = await asyncio.to_thread(extension().assets.of_extension, package, path)
+    if found is None:
         raise NotFound
+    if isinstance(found, Asset):
+        return await _send(found, FOR_AN_HOUR)
+    response = await send_file(found, conditional=True)
+    response.headers["Cache-Control"] = FOR_AN_HOUR
+    return response
+
+
+async def _made_again(file_name: str) -> Asset:
+    """Return the script of an application's own models that another worker has: a session here brings it."""
+    application, given = request.args.get("of", ""), request.args.get("by", "")
+    delivery, assets = extension().delivery, extension().assets
+    if not hmac.compare_digest(delivery.signature(application, file_name).encode(), given.encode()):
+        raise NotFound
+    delivery.block(await extension().pull(application))
+    found = assets.get(file_name)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _send(found: Asset, cache_control: str) -> Response:
+    """Send a file compressed, if that is accepted."""
     accepted = request.accept_encodings
     encoding = next((name for name in ("br", "gzip") if accepted.quality(name) > 0), "identity")
     etag = f'"{found.digest}-{encoding}"'
-    headers = {"Cache-Control": FOR_GOOD, "ETag": etag, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": cache_control, "ETag": etag, "Vary": "Accept-Encoding"}
     if request.if_none_match.contains_raw(etag.strip('"')):
         return Response("", 304, headers)
     body = found.ready(encoding)

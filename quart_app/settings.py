@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "BOKEH_MAX_CONNECTS": 120,
     "BOKEH_FRAME_ANCESTORS": "'self'",
     "BOKEH_CSP_UNSAFE_EVAL": 0,
+    "BOKEH_CSP_SOURCES": "'self'",
 }
 
 
@@ -100,6 +101,8 @@ class Settings:
     """Who may show our pages in a frame, in the words of a Content-Security-Policy."""
     csp_unsafe_eval: bool
     """Whether text may become code in our pages, as CustomJS and models like it need it."""
+    csp_sources: str
+    """From where our pages may take scripts, styles, fonts and data besides this site."""
     secret_keys: tuple[bytes, ...]
     """The first signs sessions and tickets; all of them are accepted for tickets. At least 32 bytes each."""
 
@@ -120,8 +123,8 @@ class Settings:
             value = config.get(key)
             return DEFAULTS[key] if value is None else value
 
-        def pages(key: str) -> int:
-            return _number(key, read(key), int, "a whole number of pages")
+        def number(key: str, kind: Callable[[Any], Number], unit: str) -> Number:
+            return _number(key, read(key), kind, unit)
 
         servers = tuple(_url("BOKEH_SERVERS", url) for url in _words(read("BOKEH_SERVERS")))
         public_url = str(read("BOKEH_PUBLIC_URL")).strip()
@@ -147,29 +150,24 @@ class Settings:
             processes=_number("BOKEH_PROCESSES", processes, int, "a whole number of processes, or 'auto',"),
             delivery=delivery,
             public_url=public_url,
-            pull_timeout=_number("BOKEH_PULL_TIMEOUT", read("BOKEH_PULL_TIMEOUT"), float, "seconds"),
-            pull_threads=_number("BOKEH_PULL_THREADS", read("BOKEH_PULL_THREADS"), int, "a whole number"),
-            max_waiting=pages("BOKEH_MAX_WAITING"),
-            max_waiting_per_visitor=pages("BOKEH_MAX_WAITING_PER_VISITOR"),
-            max_waiting_per_address=pages("BOKEH_MAX_WAITING_PER_ADDRESS"),
+            pull_timeout=number("BOKEH_PULL_TIMEOUT", float, "seconds"),
+            pull_threads=number("BOKEH_PULL_THREADS", int, "a whole number"),
+            max_waiting=number("BOKEH_MAX_WAITING", int, "a whole number of pages"),
+            max_waiting_per_visitor=number("BOKEH_MAX_WAITING_PER_VISITOR", int, "a whole number of pages"),
+            max_waiting_per_address=number("BOKEH_MAX_WAITING_PER_ADDRESS", int, "a whole number of pages"),
             warm=_warm(read("BOKEH_WARM")),
             stream=_yes_or_no("BOKEH_STREAM", read("BOKEH_STREAM")),
             forward_headers=_words(read("BOKEH_FORWARD_HEADERS")),
             forward_cookies=_words(read("BOKEH_FORWARD_COOKIES")),
-            max_sessions=_number(
-                "BOKEH_MAX_SESSIONS", read("BOKEH_MAX_SESSIONS"), int, "a whole number of sessions"
-            ),
-            session_lifetime=_number(
-                "BOKEH_SESSION_LIFETIME", read("BOKEH_SESSION_LIFETIME"), float, "seconds"
-            ),
+            max_sessions=number("BOKEH_MAX_SESSIONS", int, "a whole number of sessions"),
+            session_lifetime=number("BOKEH_SESSION_LIFETIME", float, "seconds"),
             dev=_yes_or_no("BOKEH_DEV", read("BOKEH_DEV")),
-            max_message=_number(
-                "BOKEH_MAX_MESSAGE", read("BOKEH_MAX_MESSAGE"), int, "a whole number of bytes"
-            ),
+            max_message=number("BOKEH_MAX_MESSAGE", int, "a whole number of bytes"),
             trusted_proxies=trusted_proxies,
-            max_connects=_number("BOKEH_MAX_CONNECTS", read("BOKEH_MAX_CONNECTS"), int, "a whole number"),
+            max_connects=number("BOKEH_MAX_CONNECTS", int, "a whole number"),
             frame_ancestors=_policy("BOKEH_FRAME_ANCESTORS", read("BOKEH_FRAME_ANCESTORS")),
             csp_unsafe_eval=_yes_or_no("BOKEH_CSP_UNSAFE_EVAL", read("BOKEH_CSP_UNSAFE_EVAL")),
+            csp_sources=_policy("BOKEH_CSP_SOURCES", read("BOKEH_CSP_SOURCES")),
             secret_keys=_secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS")),
         )
 

@@ -82,13 +82,21 @@ class Process:
 
 
 class Site(Process):
-    """``hypercorn quart_app:app`` with a port of its own."""
+    """``hypercorn quart_app:app`` with a port of its own.
+
+    arguments: more of them for Hypercorn.
+    """
 
     def __init__(
-        self, cwd: Path = ROOT, app: str = "quart_app:app", port: str = "0", **settings: str
+        self,
+        *arguments: str,
+        cwd: Path = ROOT,
+        app: str = "quart_app:app",
+        port: str = "0",
+        **settings: str,
     ) -> None:
         env = {f"QUART_{key}": value for key, value in settings.items()}
-        command = [str(BIN / "hypercorn"), app, "-b", f"127.0.0.1:{port}"]
+        command = [str(BIN / "hypercorn"), app, "-b", f"127.0.0.1:{port}", *arguments]
         super().__init__(command, r"Running on http://127\.0\.0\.1:(\d+)", cwd, env)
 
     def __enter__(self) -> Site:

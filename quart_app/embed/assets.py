@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
-import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -22,6 +20,8 @@ from bokeh.models.text import MathText
 from bokeh.models.widgets import TableWidget, Widget
 from bokeh.settings import settings as bokeh_settings
 
+from quart_app.embed.extensions import extension_file, extension_script
+
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -32,6 +32,7 @@ TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf
 # BokehJS, 1.27 MB: quality 9 gives 307 kB in 0.08 s, 11 gives 279 kB in 1.9 s, and gzip 351 kB in 0.05 s.
 BROTLI_QUALITY = 9
 GZIP_LEVEL = 9
+EXTENSION = re.compile(r"ext-(\w+)-[0-9a-f]{16}\.js")
 
 
 @dataclass(eq=False)
@@ -78,9 +79,13 @@ class Asset:
 
 
 class Assets:
-    """Every file that pages load, by its name with the hash. ``load`` reads them."""
+    """Every file that pages load, by its name with the hash. ``load`` reads them.
 
-    def __init__(self) -> None:
+    folders: where extensions are looked for before they are where other packages are.
+    """
+
+    def __init__(self, folders: Sequence[str] = ()) -> None:
+        self.folders = folders
         self._by_name: dict[str, Asset] = {}
         self._by_file_name: dict[str, Asset] = {}
         self._unknown: set[str] = set()
@@ -99,17 +104,28 @@ class Assets:
             self._by_name[name].encoded("br")
 
     def get(self, file_name: str) -> Asset | None:
+        found = EXTENSION.fullmatch(file_name)
+        if found and file_name not in self._by_file_name:  # named in a page by another worker
+            self._load_extension(found[1])
         return self._by_file_name.get(file_name)
+
+    def of_extension(self, package: str, path: str) -> Asset | Path | None:
+        """Return a file that an extension brings, scripts and styles as they can be compressed. Blocks."""
+        file = extension_file(package, path, self.folders)
+        if file is None or file.suffix not in TYPES:
+            return file
+        return _read_again(file, file.stat().st_mtime_ns)
 
     def file_name(self, name: str) -> str:
         """Return the name with the hash of a file such as ``embed.js``."""
         return self._by_name[name].file_name
 
-    def bundles(self, types: Iterable[str]) -> tuple[list[str], list[str]]:
+    def bundles(self, types: Iterable[str], code: str = "") -> tuple[list[str], list[str]]:
         """Return the bundles that a document needs, and the others, each in the order of loading.
 
         types: qualified names of its models. They do not tell whether there is text for MathJax or a plot
             for WebGL, or what comes later: the loader sees that, and takes it from the others.
+        code: the script of models of its own.
         """
         names = {"bokeh"}
         extensions: list[str] = []
@@ -119,40 +135,58 @@ class Assets:
                 names |= _bundles_of(model)
             if model is None or not model.__module__.startswith("bokeh."):
                 extension = self._extension(type_)
-                if extension is not None:
-                    # Its script takes classes from these when it is loaded, whatever the document uses.
-                    names |= {"bokeh-widgets", "bokeh-tables"}
-                    if extension not in extensions:
-                        extensions.append(extension)
-        needed = [f"{name}.js" for name in BUNDLES if name in names] + extensions
-        others = [f"{name}.js" for name in BUNDLES if name not in names]
-        return [self.file_name(name) for name in needed], [self.file_name(name) for name in others]
+                if extension is not None and extension not in extensions:
+                    extensions.append(extension)
+        if code:
+            extensions.append(self._put(Asset("models.js", code.encode())))
+        if extensions:
+            # Their scripts take classes from these when they are loaded, whatever the document uses.
+            names |= {"bokeh-widgets", "bokeh-tables"}
+        needed = [self.file_name(f"{name}.js") for name in BUNDLES if name in names]
+        others = [self.file_name(f"{name}.js") for name in BUNDLES if name not in names]
+        return needed + extensions, others
 
     def _extension(self, type_: str) -> str | None:
         """Return the script of the Python package that a model comes from, such as ``panel``."""
         package = type_.partition(".")[0]
-        name = f"ext-{package}.js"
-        if name in self._by_name:
-            return name
         if package in self._unknown:
             return None
-        script = extension_script(package)
-        if script is None:
+        name = self._load_extension(package)
+        if name is None:
             self._unknown.add(package)
             log.warning(
                 "There is no script for %s: the relay shows models of Bokeh, and of packages with a "
                 "bokeh.ext.json that are installed here too",
                 type_,
             )
-            return None
-        self._add(name, script)
         return name
 
+    def _load_extension(self, package: str) -> str | None:
+        name = f"ext-{package}.js"
+        if name not in self._by_name:
+            script = extension_script(package, self.folders)
+            if script is None:
+                return None
+            self._add(name, script)
+        return self.file_name(name)
+
     def _add(self, name: str, path: Path) -> None:
-        asset = Asset(name, path.read_bytes())
-        # The line names a file that we do not serve, and browsers' tools would ask for it.
-        asset.content = re.sub(rb"\n//# sourceMappingURL=\S+\s*$", b"\n", asset.content)
-        self._by_name[name] = self._by_file_name[asset.file_name] = asset
+        self._by_name[name] = asset = _read(name, path)
+        self._put(asset)
+
+    def _put(self, asset: Asset) -> str:
+        """Serve it, and return its file name."""
+        return self._by_file_name.setdefault(asset.file_name, asset).file_name
+
+
+def _read(name: str, path: Path) -> Asset:
+    # The line names a file that we do not serve, and browsers' tools would ask for it.
+    return Asset(name, re.sub(rb"\n//# sourceMappingURL=\S+\s*$", b"\n", path.read_bytes()))
+
+
+@lru_cache(maxsize=32)
+def _read_again(path: Path, _changed: int) -> Asset:
+    return _read(path.name, path)
 
 
 def _bundles_of(model: type[HasProps]) -> set[str]:
@@ -164,24 +198,3 @@ def _bundles_of(model: type[HasProps]) -> set[str]:
     if issubclass(model, MathText | MathTextGlyph):
         names.add("bokeh-mathjax")
     return names
-
-
-def extension_script(package: str) -> Path | None:
-    """Return where a Bokeh extension has its script, as ``bokeh.embed.bundle`` does, without importing it."""
-    try:
-        spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    except (ImportError, ValueError):
-        return None
-    if spec is None or not spec.origin:
-        return None
-    base = Path(spec.origin).parent
-    if not (base / "bokeh.ext.json").exists():
-        return None
-    candidates = [base / "dist" / f"{package}.min.js", base / "dist" / f"{package}.js"]
-    try:
-        described = json.loads((base / "package.json").read_text(encoding="utf-8"))
-        if main := described.get("module") or described.get("main"):
-            candidates.insert(0, base / main)
-    except (OSError, ValueError):
-        pass
-    return next((path for path in candidates if path.is_file()), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from time import time
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from markupsafe import Markup
 from quart import has_request_context, request
 
 from quart_app.embed.assets import Assets
+from quart_app.embed.extensions import AtThisSite
 from quart_app.embed.script import Block, direct, early, relay
 from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.embed.visitor import current_visitor
@@ -41,6 +43,8 @@ class Delivery:
         self._assets = assets
         self._seen: dict[str, list[str]] = {}
         """The bundles that each application needed last."""
+        self._templates: dict[str, bool] = {}
+        """Whether it had a page of its own."""
 
     def script(self, session: Session) -> Markup:
         """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
@@ -64,8 +68,11 @@ class Delivery:
                 "a session's script is for one visitor: ask for it while a request is answered"
             )
         server, application = session.server, session.application
-        needed, others = self._assets.bundles(session.outline.types)
+        outline = session.outline
+        here = AtThisSite(request.root_path, outline.copies)
+        needed, others = self._assets.bundles(outline.types, outline.code)
         self._seen[application] = needed
+        self._templates[application] = outline.has_template
         return Block(
             app=application,
             ticket=self._ticket(session),
@@ -74,8 +81,13 @@ class Delivery:
             bokeh=bokeh.__version__,
             dev=self._settings.dev,
             roots=session.outline.roots,
-            bundles=tuple(map(self._url, needed)),
+            bundles=tuple(self._bundle(application, name) for name in needed),
             others=tuple(map(self._url, others)),
+            links={
+                type_: [(kind, here.url(url), name) for kind, url, name in links]
+                for type_, links in outline.links.items()
+            },
+            copies=here.copies,
         )
 
     def _ticket(self, session: Session) -> str:
@@ -90,12 +102,16 @@ class Delivery:
         )
         return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
 
+    def may_have_template(self, application: str) -> bool:
+        """Whether a document of this application had a page of its own, or none has been seen yet."""
+        return self._templates.get(application, True)
+
     def early(self, application: str) -> Markup:
         """Return what the head of a page of this application may have, to be drawn sooner."""
         if self._settings.delivery == "direct":
             return Markup("")
         bundles = self._seen.get(application) or [self._assets.file_name("bokeh.js")]
-        urls = [self._url(name) for name in bundles]
+        urls = [self._bundle(application, name) for name in bundles]
         return early(urls, loader=self.url("embed.js"), stylesheet=self.url("embed.css"))
 
     def url(self, name: str) -> str:
@@ -104,6 +120,16 @@ class Delivery:
 
     def _url(self, file_name: str) -> str:
         return f"{request.root_path}/bokeh/assets/{file_name}"
+
+    def _bundle(self, application: str, file_name: str) -> str:
+        if not file_name.startswith("models-"):
+            return self._url(file_name)
+        return f"{self._url(file_name)}?of={application}&by={self.signature(application, file_name)}"
+
+    def signature(self, application: str, file_name: str) -> str:
+        """Return what shows a worker that another one has this script of the application's own models."""
+        key = hmac.digest(self._settings.secret_key, b"quart-bokeh models", "sha256")
+        return hmac.digest(key, f"{application}/{file_name}".encode(errors="replace"), "sha256").hex()[:32]
 
     def _relay(self, session: Session, root: str | None) -> Markup:
         block = self.block(session)

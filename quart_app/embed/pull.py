@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from bokeh.document import Document
@@ -135,7 +135,8 @@ class Pull:
             with self._failures():
                 for change in changes:
                     connection.ask(change)
-            outline = Outline.of(document)
+            now = Outline.of(document)
+            outline = replace(outline or now, roots=now.roots, types=now.types)
         assert outline is not None  # noqa: S101
         if not outline.roots:
             # A script that raises leaves no roots, and a client of a stock server gets no other sign of it.

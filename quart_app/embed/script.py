@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from bokeh.core.types import ID
 from bokeh.embed import server_session
@@ -11,6 +11,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from quart_app.embed.errors import EmbedError
+from quart_app.servers.extensions import Link
 from quart_app.servers.outline import Root
 
 RELAY = Markup(
@@ -67,6 +68,10 @@ class Block:
     """URLs of the scripts that the document needs, in the order of loading."""
     others: tuple[str, ...]
     """URLs of those that it may need when it changes."""
+    links: Mapping[str, Sequence[Link]] = field(default_factory=dict)
+    """What models of other packages need, by their types: as in an Outline, with URLs for this page."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Where their files are on the Internet, and where on this site."""
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)

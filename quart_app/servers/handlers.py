@@ -6,7 +6,9 @@ words: a status, one line of text, one line in the log.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from dataclasses import replace
 from time import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +28,7 @@ from bokeh.util.token import generate_jwt_token
 from tornado.web import RequestHandler
 
 from quart_app.servers import corrections
+from quart_app.servers.extensions import compiled, implemented_in
 from quart_app.servers.gate import DISCARD, PURPOSE, Claim, Refused, read_session_id, read_token
 from quart_app.servers.guarded import Guarded
 from quart_app.servers.outline import Outline
@@ -71,7 +74,11 @@ class WSHandler(Guarded, BokehWSHandler):
     async def send_message(self, message: Message[Any]) -> None:
         """Tell whoever pulls the outline of the document, in the ACK, whose content is otherwise empty."""
         if message.msgtype == "ACK" and self._is_pull and self.connection is not None:
-            message.content = {PURPOSE: Outline.of(self.connection.session.document).to_json()}
+            document = self.connection.session.document
+            outline = Outline.of(document)
+            if own := implemented_in(document):
+                outline = replace(outline, code=await asyncio.to_thread(compiled, own))
+            message.content = {PURPOSE: outline.to_json()}
         await super().send_message(message)
 
     def on_close(self) -> None:

@@ -12,6 +12,7 @@ from bokeh.embed.util import RenderItem
 from bokeh.server import urls
 from bokeh.server.views.session_handler import SessionHandler
 
+from quart_app.servers.extensions import PANEL
 from quart_app.servers.gate import Refused, read_token
 from quart_app.servers.guarded import Guarded
 
@@ -50,6 +51,7 @@ def render(document: Document, item: RenderItem) -> str:
         template = get_env().from_string("{% extends base %}\n" + template)
     page: str = template.render(
         {
+            "dist_url": PANEL,  # as templates of Panel expect it of a server
             **document.template_variables,
             "title": document.title,
             "bokeh_js": "",

@@ -26,6 +26,9 @@
  * @property {string[]} bundles URLs needed, in the order of loading
  * @property {boolean} dev      whether the application is being written
  * @property {string[]} others  URLs that may be needed when the document changes
+ * @property {Object<string, [("script" | "module" | "style"), string, string][]>} links  what models of other packages
+ *   need, by type: URLs, and for modules the name of a global for their default export
+ * @property {Object<string, string>} copies  where files of other packages are on the Internet, and where on this site
  * @property {string} [root]    name of the root that the element shows; all roots without it
  */
 /** @typedef {"loading" | "ready" | "reconnecting" | "lost" | "error"} State */
@@ -48,6 +51,9 @@ const PATIENCE = 15_000; // milliseconds for which a site that is busy, or start
 const LONGEST_DELAY = 10_000; // milliseconds between two attempts
 const AGAIN = 1_000; // milliseconds until the page of an application that is being written tries again
 const QUICK = 300; // milliseconds within which the first attempts of many pages spread
+
+const OURS = new URL("..", import.meta.url).href;
+const EXTENSIONS = new URL("extensions/", OURS).pathname;
 
 /** A failure with a text for the person in front of the page, and the id that the log has for it. */
 class Failure extends Error {
@@ -77,18 +83,43 @@ async function load(urls) {
         script.src = url;
         script.async = false;
         script.onload = () => resolve();
-        script.onerror = () => reject(new Failure(`${TEXT.failed} A part of it could not be loaded.`));
+        script.onerror = () => reject(missing(url));
         document.head.append(script);
       }));
     }
   }
-  let failed = false;
+  let failed = null;
   for (const url of urls) {
     // What comes after a script that failed has run without it: all of these are loaded again.
-    await scripts.get(url)?.catch(() => { failed = true; });
+    await scripts.get(url)?.catch((error) => { failed ??= error; });
     if (failed) scripts.delete(url);
   }
-  if (failed) throw new Failure(`${TEXT.failed} A part of it could not be loaded.`);
+  if (failed) throw failed;
+}
+
+/** @param {string} url */
+function missing(url) {
+  return new Failure(`${TEXT.failed} A part of it could not be loaded: ${url}`);
+}
+
+/** Load what models of other packages name. @param {Block["links"][string]} links */
+async function loadLinks(links) {
+  for (const [kind, url] of links) {
+    if (kind !== "style" || document.querySelector(`link[href="${CSS.escape(url)}"]`)) continue;
+    document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: url }));
+  }
+  await load(links.filter(([kind]) => kind === "script").map(([, url]) => url));
+  for (const [kind, url, name] of links) {
+    if (kind !== "module") continue;
+    const module = await import(url).catch(() => { throw missing(url); });
+    if (name) Object.assign(window, { [name]: module.default });
+  }
+}
+
+/** Return JSON with its references to files of extensions leading to this site. @param {string} text @param {Block} block */
+function localized(text, { copies }) {
+  for (const [there, here] of Object.entries(copies)) text = text.replaceAll(there, here);
+  return text.replaceAll(/(["'(])(?:\.\/)?static\/extensions\//g, `$1${EXTENSIONS}`);
 }
 
 /** A websocket that takes and gives whole messages. The document is asked for before BokehJS is there. */
@@ -185,6 +216,8 @@ class Session {
     this.hosts = [];
     /** @type {State} */
     this.state = "loading";
+    /** What the page's policy has kept out of the plot. */
+    this.missing = "";
     this.attempts = 0;
     /** @type {(() => void) | null} ends the wait before the next attempt */
     this.wake = null;
@@ -207,7 +240,7 @@ class Session {
    * @param {string} text
    * @param {{id?: string | null, label?: string, action?: () => void}} [more]
    */
-  show(state, text = "", { id = null, label = "", action } = {}) {
+  show(state, text = state === "ready" ? this.missing : "", { id = null, label = "", action } = {}) {
     this.state = state;
     for (const element of this.places.keys()) {
       element.dataset.state = state;
@@ -239,6 +272,12 @@ class Session {
     for (const host of this.hosts) host.inert = state !== "ready";
   }
 
+  /** Say that the page's policy has kept something out of the plot. @param {string} text */
+  miss(text) {
+    this.missing = text;
+    if (this.state === "ready") this.show("ready");
+  }
+
   /** @param {unknown} error */
   fail(error) {
     this.drop();
@@ -249,7 +288,7 @@ class Session {
       this.show("error", error.message, { id: error.id, label: "Try again", action: () => this.renew() });
     } else {
       console.error(error);
-      this.show("error", TEXT.failed, { label: "Try again", action: () => this.renew() });
+      this.show("error", `${TEXT.failed} ${error}`, { label: "Try again", action: () => this.renew() });
     }
   }
 
@@ -280,6 +319,7 @@ class Session {
 
   /** @param {Wire} wire @param {Message} message */
   async receive(wire, { header, text, buffers }) {
+    text = localized(text, this.block);
     if (header.msgtype === "ACK") {
       await this.sendUnanswered(wire);
       this.pull = wire.ask("PULL-DOC-REQ");
@@ -303,13 +343,15 @@ class Session {
     const names = (/** @type {string} */ kind) =>
       Array.from(text.matchAll(new RegExp(`"type":\\s*"${kind}",\\s*"name":\\s*"([^"]+)"`, "g")), (m) => m[1]);
     const defined = new Set(names("model"));
-    const unknown = () => names("object").find((name) =>
+    const present = new Set(names("object"));
+    const unknown = () => [...present].find((name) =>
       !defined.has(name) && Bokeh.Models.get(name) === null && !this.document?.resolver.get(name));
     const needs = (/** @type {string} */ url) =>
       /\/bokeh-mathjax-/.test(url) ? /\$\$|\\\\\(|\\\\\[/.test(text)
       : /\/bokeh-gl-/.test(url) ? /"webgl"/.test(text)
       : unknown() !== undefined;
     await load(this.block.others.filter(needs));
+    await loadLinks(Object.entries(this.block.links).flatMap(([type, links]) => present.has(type) ? links : []));
     const math = Bokeh.loader["@bokehjs/models/text/providers"].default_provider;
     if (math.status === "failed") math.status = "not_started"; // it looks for MathJax once, and any Div makes it look
     const name = unknown();
@@ -679,6 +721,11 @@ else startAll();
 addEventListener("online", () => sessions.forEach((session) => session.look()));
 addEventListener("pagehide", () => sessions.forEach((session) => session.pause()));
 addEventListener("pageshow", (event) => { if (event.persisted) sessions.forEach((session) => session.resume()); });
+addEventListener("securitypolicyviolation", ({ sourceFile, blockedURI, disposition }) => {
+  if (disposition !== "enforce" || !sourceFile.startsWith(OURS)) return;
+  const what = blockedURI === "eval" ? "text run as code" : blockedURI;
+  sessions.forEach((session) => session.miss(`Something may be missing here: this page allows no ${what}.`));
+});
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") sessions.forEach((session) => session.look());
 });

@@ -216,7 +216,6 @@ from bokeh.io import curdoc
 from bokeh.models import LayoutDOM
 
 class Own(LayoutDOM):
-    __implementation__ = "export class Own {}"
     size = Int(1)
 
 curdoc().add_root(Own(name="own"))

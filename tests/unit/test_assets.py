@@ -6,7 +6,7 @@ import logging
 import brotli
 import pytest
 
-from quart_app.embed.assets import Assets, extension_script
+from quart_app.embed.assets import Assets
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +61,6 @@ def test_a_type_without_a_script_is_told_once(assets, caplog):
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
         "There is no script for bokeh_app_1.Own"
     ]
-
-
-def test_a_package_that_is_no_extension_has_no_script():
-    assert extension_script("json") is None
-    assert extension_script("no_such_package") is None
-    assert extension_script("../etc") is None
 
 
 def test_what_is_sent_compressed_is_the_file(assets):

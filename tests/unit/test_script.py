@@ -59,10 +59,13 @@ def test_what_the_settings_allow_is_allowed():
     assert "frame-ancestors https://a.example 'self';" in policy(
         BOKEH_FRAME_ANCESTORS="https://a.example  'self'"
     )
+    for kind in ("script-src", "style-src", "connect-src", "font-src"):
+        assert f"{kind} 'self' https://a.example" in policy(BOKEH_CSP_SOURCES="https://a.example")
     assert "script-src" not in policy(BOKEH_DELIVERY="direct")
 
 
 @pytest.mark.parametrize("value", ["", "'self'; script-src *", "'self', *", "ünsafe"])
-def test_sources_cannot_bring_another_policy(value):
-    with pytest.raises(SettingsError, match="BOKEH_FRAME_ANCESTORS"):
-        policy(BOKEH_FRAME_ANCESTORS=value)
+@pytest.mark.parametrize("key", ["BOKEH_FRAME_ANCESTORS", "BOKEH_CSP_SOURCES"])
+def test_sources_cannot_bring_another_policy(key, value):
+    with pytest.raises(SettingsError, match=key):
+        policy(**{key: value})

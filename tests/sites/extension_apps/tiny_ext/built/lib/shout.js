@@ -1,0 +1,1 @@
+window.shout = (text) => text.toUpperCase() + "!";
