@@ -148,7 +148,13 @@ class Puller:
                         nothing = TooManySessions()
                     else:
                         return PulledSession(
-                            pulled.session_id, name, server, generation, pulled.outline, self._delivery
+                            pulled.session_id,
+                            name,
+                            server,
+                            generation,
+                            pulled.outline,
+                            self._delivery,
+                            renewable=passed.is_of_request and customize is None,
                         )
         except TimeoutError:
             raise PullTimedOut(name, seconds) from None

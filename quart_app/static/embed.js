@@ -20,7 +20,7 @@
  * @property {string} app
  * @property {string} ticket
  * @property {string} path      of the websocket, without its `/ws`
- * @property {string} renew     where to POST for a new session
+ * @property {string} renew     where to POST for a new session, and at `/state` for what became of this one
  * @property {string} bokeh     version of the BokehJS in the bundles
  * @property {Root[]} roots
  * @property {string[]} bundles URLs needed, in the order of loading
@@ -38,6 +38,7 @@ const TEXT = {
   gone: "The session of this plot has ended. Changes made in it were not kept.",
   elsewhere: "This plot has been opened elsewhere. It goes on there.",
   refused: "This plot belongs to another sign-in or another browser. Changes made in it were not kept.",
+  moved: "The page does not have this plot now. Reload it: you may have to sign in again.",
   unreachable: "The site could not be reached.",
   failed: "The plot could not be shown.",
 };
@@ -542,7 +543,10 @@ class Session {
   async fetchBlocksOnce() {
     const elements = [...this.places.keys()];
     if (elements.every((element) => numbers.has(element))) {
-      const response = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      const response = await fetch(location.href, {
+        headers: { Accept: "text/html" }, cache: "no-store", redirect: "manual",
+      });
+      if (response.type === "opaqueredirect") throw new Failure(TEXT.moved);
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const told = /** @type {HTMLElement | null} */ (page.querySelector("[data-error]"));
       if (!response.ok) throw refusal(response, told?.dataset.error, told?.textContent);
@@ -554,10 +558,10 @@ class Session {
         throw refusal(response, why?.dataset.error, why?.textContent);
       }
       const blocks = elements.map((element) => read(found[numbers.get(element) ?? -1]));
-      if (blocks.every((block, i) => block?.app === this.block.app && block?.root === this.places.get(elements[i])?.root)) {
-        return /** @type {Block[]} */ (blocks);
-      }
+      if (!blocks.every((block) => block?.app === this.block.app)) throw new Failure(TEXT.moved);
+      return /** @type {Block[]} */ (blocks);
     }
+    if (!content(this.block.ticket).renewable) throw new Failure(TEXT.moved);
     const response = await post(this.block.renew, { ticket: this.block.ticket });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw refusal(response, answer.id, answer.description);
@@ -579,7 +583,7 @@ function unique() {
   return crypto.getRandomValues(new Uint32Array(4)).join("");
 }
 
-/** Return what a ticket says. @param {string} ticket @returns {{session_expiry: number, generation?: string}} */
+/** Return what a ticket says. @param {string} ticket @returns {{session_expiry: number, generation: string, renewable: boolean}} */
 function content(ticket) {
   return JSON.parse(atob(ticket.split(".")[0].replaceAll("-", "+").replaceAll("_", "/")));
 }

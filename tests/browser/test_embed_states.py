@@ -235,6 +235,25 @@ def test_an_application_that_fails_when_it_is_started_again_is_told_with_its_id(
         wait_for_plot(page)
 
 
+def test_whoever_has_signed_out_gets_no_new_plot_and_is_told(page):
+    settings = {"BOKEH_APPS": str(ROOT / "bokeh_apps")}
+    with Site(cwd=ROOT / "tests" / "sites", app="members:app", **settings) as site:
+        member = {"name": "member", "value": "1", "url": site.url}
+        page.context.add_cookies([member])
+        open_plot(page, f"{site.url}/sliders")
+        page.context.clear_cookies(name="member")
+        [server] = site.servers()
+        server.kill()
+        wait_for_state(page, "lost")
+        page.get_by_role("button", name="Start again").click()
+        wait_for_state(page, "error")
+        assert "sign in" in note_of(page)
+        screenshot(page, "signed-out")
+        page.context.add_cookies([member])
+        page.get_by_role("button", name="Try again").click()
+        wait_for_plot(page)
+
+
 def test_a_site_that_is_away_while_a_new_session_is_asked_for_is_told(page):
     with Site() as site, Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")

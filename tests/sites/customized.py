@@ -25,6 +25,11 @@ async def page():
     return await render_template_string("<body>{{ script|safe }}</body>", script=script)
 
 
+@app.get("/as/<user>")
+async def page_of(user):
+    return await embed.script("sliders", user=user)
+
+
 @app.get("/raises/<kind>")
 async def raises(kind):
     def fail(document):
