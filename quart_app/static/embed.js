@@ -39,6 +39,7 @@ const TEXT = {
   elsewhere: "This plot has been opened elsewhere. It goes on there.",
   refused: "This plot belongs to another sign-in or another browser. Changes made in it were not kept.",
   moved: "The page does not have this plot now. Reload it: you may have to sign in again.",
+  missing: "This part of the plot is not there now.",
   unreachable: "The site could not be reached.",
   failed: "The plot could not be shown.",
 };
@@ -213,13 +214,7 @@ class Session {
     for (const element of this.places.keys()) {
       element.dataset.state = state;
       element.ariaBusy = String(state === "loading" || state === "reconnecting");
-      let note = /** @type {HTMLElement | null} */ (element.querySelector(":scope > .bokeh-embed-note"));
-      if (note === null) {
-        note = document.createElement("div");
-        note.className = "bokeh-embed-note";
-        note.setAttribute("role", "status");
-        element.prepend(note);
-      }
+      const note = this.note(element);
       if (note.contains(document.activeElement)) {
         // The button goes; whoever has pressed it stays where they are.
         element.tabIndex = -1;
@@ -238,6 +233,18 @@ class Session {
       element.dispatchEvent(new CustomEvent("bokeh-embed:state", { bubbles: true, detail: { state, text, id } }));
     }
     for (const host of this.hosts) host.inert = state !== "ready";
+  }
+
+  /** Return the place for words in an element. @param {HTMLElement} element */
+  note(element) {
+    let note = /** @type {HTMLElement | null} */ (element.querySelector(":scope > .bokeh-embed-note"));
+    if (note === null) {
+      note = document.createElement("div");
+      note.className = "bokeh-embed-note";
+      note.setAttribute("role", "status");
+      element.prepend(note);
+    }
+    return note;
   }
 
   /** @param {unknown} error */
@@ -338,10 +345,13 @@ class Session {
   async draw(wire, json, text, buffers) {
     /** @type {string[]} */
     const ids = json.roots.map((/** @type {any} */ root) => root.id);
-    const known = [...this.block.roots, ...(this.document?.roots() ?? [])].map((root) => root.id);
-    const { mark } = this;
-    if (!ids.some((id) => known.includes(id)) || (mark !== null && ids.includes(mark.id) && !text.includes(mark.tag))) {
-      throw new Lost(TEXT.gone);
+    const isStock = !content(this.block.ticket).generation; // ours refuses the ids of sessions that it has not
+    if (isStock) {
+      const known = [...this.block.roots, ...(this.document?.roots() ?? [])].map((root) => root.id);
+      const { mark } = this;
+      if (!ids.some((id) => known.includes(id)) || (mark !== null && ids.includes(mark.id) && !text.includes(mark.tag))) {
+        throw new Lost(TEXT.gone);
+      }
     }
 
     /** @type {any[]} */
@@ -356,16 +366,18 @@ class Session {
     next.on_change(listener, true);
     for (const event of events) listener(event);
     const rest = document.createElement("div");
-    const byRoot = new Map(this.block.roots.map((root) => [root.id, hosts.get(root.name ?? "") ?? hosts.get(root.id)]));
+    const targets = json.roots.map((/** @type {any} */ { id, attributes }) =>
+      hosts.get(attributes?.name ?? "") ?? hosts.get(id) ?? null);
     try {
-      await this.Bokeh.embed.add_document_standalone(
-        next, hosts.get(undefined) ?? rest, ids.map((id) => byRoot.get(id) ?? null), false,
-      );
+      await this.Bokeh.embed.add_document_standalone(next, hosts.get(undefined) ?? rest, targets, false);
     } finally {
       this.discard(old, oldHosts);
     }
     if (wire !== this.wire) return;
-    if (this.mark === null && !content(this.block.ticket).generation) {
+    for (const [root, host] of hosts) {
+      if (root !== undefined && !targets.includes(host)) this.note(host).textContent = TEXT.missing;
+    }
+    if (this.mark === null && isStock) {
       const [root] = next.roots();
       this.mark = { id: root.id, tag: `quart-bokeh:${unique()}` };
       root.tags = [...root.tags, this.mark.tag];
