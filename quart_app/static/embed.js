@@ -446,7 +446,7 @@ class Session {
   /** @param {Wire} wire @param {number} code */
   dropped(wire, code) {
     this.drop();
-    if (code === GONE) this.fail(new Lost(TEXT.gone));
+    if (code === GONE) this.lose(TEXT.gone);
     else if (code === ELSEWHERE) this.fail(new Lost(TEXT.elsewhere));
     else if (code === TOO_LARGE && this.unanswered.size === 0) this.fail(new Failure(`${TEXT.failed} It is too large.`));
     else {
@@ -461,16 +461,7 @@ class Session {
     if (!wasOpen) {
       const said = await this.inquire();
       if (this.wire !== null || this.state !== "reconnecting") return;
-      if (said === "gone" || (said === "unknown" && this.isExpired())) return this.fail(new Lost(TEXT.gone));
-      if (said === "refused") {
-        // Of pages that a new browser opens at the same time, each gets a cookie, and the last one is kept.
-        const elements = [...this.places.keys()];
-        if (this.document !== null || elements.some((element) => refused.has(element))) {
-          return this.fail(new Lost(TEXT.refused));
-        }
-        elements.forEach((element) => refused.add(element));
-        return this.renew();
-      }
+      if (said === "gone" || said === "refused") return this.lose(TEXT[said]);
     }
     const delay = this.attempts === 0 ? QUICK : Math.min(LONGEST_DELAY, 500 * 2 ** this.attempts);
     this.attempts += 1;
@@ -482,6 +473,22 @@ class Session {
     if (this.wire === null && this.state === "reconnecting") this.connect();
   }
 
+  /**
+   * Say that the session is gone. One that nobody has seen is replaced instead, once: a full server ends those
+   * that wait for longest; and of pages that a new browser opens at the same time each gets a cookie, and the
+   * last one is kept.
+   * @param {string} text
+   */
+  lose(text) {
+    const elements = [...this.places.keys()];
+    if (this.document !== null || elements.some((element) => replaced.has(element))) {
+      this.fail(new Lost(text));
+    } else {
+      elements.forEach((element) => replaced.add(element));
+      this.renew();
+    }
+  }
+
   /** Ask why a websocket was refused: a browser does not say. @returns {Promise<string>} */
   async inquire() {
     try {
@@ -490,10 +497,6 @@ class Session {
     } catch {
       return "unknown";
     }
-  }
-
-  isExpired() {
-    return content(this.block.ticket).session_expiry * 1000 < Date.now();
   }
 
   /** The network or the tab is back: try at once, or make sure that the connection is alive. */
@@ -595,7 +598,7 @@ function unique() {
   return crypto.getRandomValues(new Uint32Array(4)).join("");
 }
 
-/** Return what a ticket says. @param {string} ticket @returns {{session_expiry: number, generation: string, renewable: boolean}} */
+/** Return what a ticket says. @param {string} ticket @returns {{generation: string, renewable: boolean}} */
 function content(ticket) {
   return JSON.parse(atob(ticket.split(".")[0].replaceAll("-", "+").replaceAll("_", "/")));
 }
@@ -620,8 +623,8 @@ function refusal(response, id, text) {
 const sessions = new Set();
 /** @type {Set<Session>} those that connect when all elements of this moment are with them */
 const due = new Set();
-/** @type {WeakSet<Element>} elements whose ticket was refused before they had a plot */
-const refused = new WeakSet();
+/** @type {WeakSet<Element>} elements whose session was gone before they had a plot, and which got another one */
+const replaced = new WeakSet();
 /** @type {WeakMap<Element, number>} which `.bokeh-embed` of the page as it was sent an element is */
 const numbers = new WeakMap();
 
