@@ -270,7 +270,6 @@ curdoc().add_root(Own(name="own"))
         wait_for_state(page, "error")
         assert "no script for its" in note_of(page)
         assert "Own" in note_of(page)
-        assert "There is no script for" in site.output()
 
 
 def test_a_model_of_an_installed_extension_is_shown(page, tmp_path, monkeypatch):
