@@ -21,7 +21,7 @@ from quart import Response, after_this_request, current_app, g
 from quart.wrappers.response import ResponseBody
 from werkzeug.exceptions import HTTPException
 
-PLACEHOLDER = re.compile(r"<!--bokeh-embed ([0-9a-f]{32})-->\n([ \t]*)<!---->")
+PLACEHOLDER = re.compile(rb"<!--bokeh-embed ([0-9a-f]{32})-->\n([ \t]*)<!---->")
 Scripts = dict[str, tuple[asyncio.Task[Markup], Callable[[Exception], Markup]]]
 """By key: a script, and what stands in a page in its place if there is none."""
 
@@ -70,14 +70,15 @@ async def fulfil(body: ResponseBody, scripts: Scripts) -> AsyncIterator[bytes]:
     try:
         async with body as chunks:
             async for chunk in chunks:
-                text = chunk if isinstance(chunk, str) else chunk.decode()
+                # As bytes, which may end inside a character.
+                data = chunk.encode() if isinstance(chunk, str) else chunk
                 sent = 0
-                for match in PLACEHOLDER.finditer(text):
-                    if promised := scripts.get(match[1]):
-                        yield text[sent : match.start()].encode()
+                for match in PLACEHOLDER.finditer(data):
+                    if promised := scripts.get(match[1].decode()):
+                        yield data[sent : match.start()]
                         sent = match.end()
-                        yield do_indent(await result(*promised), match[2]).encode()
-                yield text[sent:].encode()
+                        yield do_indent(await result(*promised), match[2].decode()).encode()
+                yield data[sent:]
     finally:
         cancel(scripts)  # those that the page did not show, or all when the browser has left
 

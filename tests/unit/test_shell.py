@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from markupsafe import Markup
-from quart import Quart
+from quart import Quart, Response, make_response
 from werkzeug.exceptions import ServiceUnavailable
 
 from quart_app.embed import shell
@@ -49,3 +50,16 @@ def test_a_piece_of_a_page_in_json_has_its_script_or_the_status_of_its_failure()
 
     assert '"here"' in asyncio.run(answer(piece))
     asyncio.run(answer(broken, 503))
+
+
+def test_the_bytes_of_a_body_come_as_they_are_cut():
+    async def page() -> Response:
+        whole = f"é<p>{promise('a', 'here')}</p>é".encode()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for piece in (whole[:1], whole[1:-1], whole[-1:]):  # inside of a character
+                yield piece
+
+        return await make_response(pieces(), 200, {"Content-Type": "text/html"})
+
+    assert asyncio.run(answer(page)) == "é<p>here</p>é"
