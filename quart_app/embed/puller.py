@@ -157,6 +157,8 @@ class Puller:
                             renewable=passed.is_of_request and customize is None,
                         )
         except TimeoutError:
+            if monotonic() < deadline:  # it is one of customize
+                raise
             raise PullTimedOut(name, seconds) from None
         raise nothing
 

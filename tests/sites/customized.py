@@ -33,7 +33,8 @@ async def page_of(user):
 @app.get("/raises/<kind>")
 async def raises(kind):
     def fail(document):
-        raise {"value": ValueError, "key": KeyError, "type": TypeError}[kind]("on purpose")
+        kinds = {"value": ValueError, "key": KeyError, "type": TypeError, "timeout": TimeoutError}
+        raise kinds[kind]("on purpose")
 
     return await embed.script("sliders", customize=fail)
 
