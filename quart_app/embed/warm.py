@@ -13,6 +13,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
+from quart_app.embed.errors import ApplicationFailed
 from quart_app.servers.supervisor import backoff
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,8 @@ class Warm(Generic[S]):
             session = await self._make(name)
         except Exception as error:  # whatever it is, a page will meet it too; the pool must go on
             if not shelf.failures:
-                log.warning("No warm session of %s: %s", name, error)
+                reason = error.reason if isinstance(error, ApplicationFailed) else error
+                log.warning("No warm session of %s: %s", name, reason)
             shelf.failures += 1
             shelf.errors += 1
             shelf.not_before = monotonic() + backoff(shelf.failures)
