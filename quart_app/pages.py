@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from time import monotonic
 from typing import cast
 
 from quart import (
@@ -55,8 +56,9 @@ async def bkapp_page(application: str) -> Response:
     arguments = request.args.to_dict(flat=False)
     app = extension.applications.get(application)
     if app and app.has_template and extension.settings.delivery == "relay":
+        deadline = monotonic() + extension.settings.pull_timeout
         session = await extension.pull(application, arguments=arguments)
-        if template := await extension.puller.template(session):
+        if template := await extension.puller.template(session, deadline):
             response = await make_response(template.fill(session.root))
             # What may run in it is for the application's author to say.
             response.headers.update(page_headers(extension.settings, is_ours=False))
