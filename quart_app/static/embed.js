@@ -289,7 +289,7 @@ class Session {
   /** @param {Wire} wire @param {Message} message */
   async receive(wire, { header, text, buffers }) {
     if (header.msgtype === "ACK") {
-      await this.sendUnanswered(wire);
+      this.sendUnanswered(wire);
       this.pull = wire.ask("PULL-DOC-REQ");
     } else if (header.reqid === this.pull) {
       this.pull = null;
@@ -435,7 +435,7 @@ class Session {
    * count twice, and is left out.
    * @param {Wire} wire
    */
-  async sendUnanswered(wire) {
+  sendUnanswered(wire) {
     const events = [...this.unanswered.values()].flat().filter((event) => event.kind === "ModelChanged");
     this.unanswered.clear();
     if (events.length > 0) this.send(wire, { events });
