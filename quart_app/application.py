@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import multiprocessing
-import os
-import signal
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from quart import Quart, current_app
@@ -36,27 +31,14 @@ def create_app() -> Quart:
     app.config.from_prefixed_env()
     if not Path(DEFAULTS["BOKEH_APPS"]).is_dir():  # nobody's own: show the examples
         app.config.setdefault("BOKEH_APPS", str(beside("bokeh_apps")))
-    app.while_serving(end_with_the_web_server)
+    app.before_serving(show_the_log)
     BokehEmbed(app)
     app.register_blueprint(health)
     app.register_blueprint(pages)
     return app
 
 
-async def end_with_the_web_server() -> AsyncGenerator[None, None]:
-    """End this worker when the web server that started it is killed; let the log be seen meanwhile.
-
-    Hypercorn's worker would live on, keep the port, and with it every Bokeh server of ours.
-    """
+async def show_the_log() -> None:
+    """Let the log be seen, unless somebody has set a level."""
     if current_app.logger.level == logging.NOTSET:
         current_app.logger.setLevel(logging.INFO)
-    loop = asyncio.get_running_loop()
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        yield
-        return
-    loop.add_reader(parent.sentinel, os.kill, os.getpid(), signal.SIGTERM)
-    try:
-        yield
-    finally:
-        loop.remove_reader(parent.sentinel)

@@ -30,7 +30,7 @@ from quart_app.routes import routes
 from quart_app.servers.fleet import Fleet
 from quart_app.servers.supervisor import StartFailed
 from quart_app.settings import Settings, SettingsError
-from quart_app.stopping import end_as_failed, watch_for_stop
+from quart_app.stopping import end_as_failed, ending_with_the_web_server, watch_for_stop
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +175,7 @@ class BokehEmbed:
 
     async def _serving(self, app: Quart) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
+            stack.enter_context(ending_with_the_web_server())
             try:
                 self.settings = settings = Settings.from_config(app.config)
                 # With servers of others the folder is a list of titles, and need not be there.

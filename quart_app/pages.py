@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import replace
+from time import monotonic
 from typing import cast
 
 from quart import (
@@ -57,8 +58,9 @@ async def bkapp_page(application: str) -> Response:
     arguments = request.args.to_dict(flat=False)
     app = extension.applications.get(application)
     if extension.settings.delivery == "relay" and extension.delivery.may_have_template(application):
+        deadline = monotonic() + extension.settings.pull_timeout
         session = await extension.pull(application, arguments=arguments)
-        template = session.outline.has_template and await extension.puller.template(session)
+        template = session.outline.has_template and await extension.puller.template(session, deadline)
         if template:
             here = AtThisSite(request.root_path, session.outline.copies)
             template = replace(template, html=here.page(template.html))

@@ -83,16 +83,15 @@ async def _send(found: Asset, cache_control: str) -> Response:
 
 @routes.post("/bokeh/session/<application>")
 async def renew(application: str) -> dict[str, object]:
-    """Answer the data block of a new session, for a page with a ticket for one of the same application."""
-    asked = await _asked()
-    _ticket(asked, application)
-    arguments = asked.get("arguments") or {}
-    if not isinstance(arguments, dict) or not all(
-        isinstance(values, list) and all(isinstance(value, str) for value in values)
-        for values in arguments.values()
-    ):
-        raise BadRequest("arguments must be lists of texts, by name")
-    session = await extension().pull(application, arguments=arguments)
+    """Answer the data block of a new session, for a ticket for one to which its route has passed nothing.
+
+    What else the route does, as to ask who is there, happens here only as far as BOKEH_FORWARD_HEADERS and
+    BOKEH_FORWARD_COOKIES bring it to the application: they are of this request.
+    """
+    ticket = _ticket(await _asked(), application)
+    if not ticket.renewable:
+        raise Forbidden("only its page can start this plot again")
+    session = await extension().pull(application)
     return extension().delivery.block(session).as_dict()
 
 

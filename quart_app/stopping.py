@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import SemLock
 from multiprocessing.util import Finalize
 from typing import Any
@@ -23,6 +23,29 @@ POLL = 0.1
 """Seconds between two looks at Hypercorn's event, as Hypercorn's own."""
 GRACE = 0.5
 """Seconds above Hypercorn's own ``graceful_timeout`` until a worker that cannot stop is ended."""
+
+
+@contextmanager
+def ending_with_the_web_server() -> Iterator[None]:
+    """End this worker, once, when the web server that started it is killed.
+
+    Hypercorn's worker would live on, keep the port, and with it every Bokeh server of ours.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(parent.sentinel)  # which can be read from now on, at every turn of the loop
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(parent.sentinel, end)
+    try:
+        yield
+    finally:
+        loop.remove_reader(parent.sentinel)
 
 
 async def watch_for_stop(stop: Callable[[], object]) -> None:

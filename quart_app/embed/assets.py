@@ -28,6 +28,9 @@ STATIC = Path(__file__).parent.parent / "static"
 OURS = ("embed.js", "embed.css", "site.css")
 BUNDLES = ("bokeh", "bokeh-gl", "bokeh-widgets", "bokeh-tables", "bokeh-mathjax")
 """BokehJS, in the order in which it has to be loaded."""
+OF_APPLICATION = "bokeh_app_"
+"""How Bokeh begins the names of applications' own modules, which are others for each session: the document
+brings their data models along, and there is no package to look for."""
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 # BokehJS, 1.27 MB: quality 9 gives 307 kB in 0.08 s, 11 gives 279 kB in 1.9 s, and gzip 351 kB in 0.05 s.
 BROTLI_QUALITY = 9
@@ -130,6 +133,8 @@ class Assets:
         names = {"bokeh"}
         extensions: list[str] = []
         for type_ in sorted(types):
+            if type_.startswith(OF_APPLICATION):
+                continue
             model = HasProps.model_class_reverse_map.get(type_)
             if model is not None:
                 names |= _bundles_of(model)

@@ -33,6 +33,8 @@ class Session(Protocol):
     def outline(self) -> Outline: ...
     @property
     def generation(self) -> str: ...
+    @property
+    def renewable(self) -> bool: ...
 
 
 class Delivery:
@@ -99,6 +101,7 @@ class Delivery:
             url=session.server.url,
             generation=session.generation,
             expires=int(time()) + LIFETIME,
+            renewable=session.renewable,
         )
         return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
 

@@ -49,6 +49,11 @@ class Passed:
     user: Any = None
 
     @property
+    def is_of_request(self) -> bool:
+        """Whether nothing comes from the page's route: what the visitor's next request passes is as good."""
+        return not self.arguments and self.user is None
+
+    @property
     def payload(self) -> dict[str, Any]:
         """The token's payload, as Bokeh's server reads it."""
         # As bytes, for that is what an application finds there when its page comes from the server itself.

@@ -111,16 +111,20 @@ class Puller:
             failed.tell_reason()
         return failed
 
-    async def template(self, session: PulledSession) -> Template | None:
-        """Return the application's own page for a session, None if it has none, or its server cannot tell."""
+    async def template(self, session: PulledSession, deadline: float) -> Template | None:
+        """Return the application's own page for a session, None if it has none, or its server cannot tell.
+
+        deadline: when its server cannot tell any more, as ``time.monotonic()`` counts, in seconds.
+        """
         server, key = session.server, session.server.secret_key
         token = generate_jwt_token(ID(session.id), key, signed=key is not None)
         url = f"{server.url}/{session.application}"
-        work = partial(fetch_template, url, token, timeout=self._settings.pull_timeout)
+        work = partial(fetch_template, url, token, deadline=deadline)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except OSError as error:
-            log.warning("The template of %s on %s: %s", session.application, server, error)
+            async with asyncio.timeout(deadline - monotonic()):
+                return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except OSError as error:  # or TimeoutError, which is one
+            log.warning("The template of %s on %s: %r", session.application, server, error)
             return None
 
     async def _pull_from_any(self, name: str, passed: Passed, customize: Customize | None) -> PulledSession:
@@ -148,9 +152,17 @@ class Puller:
                         nothing = TooManySessions()
                     else:
                         return PulledSession(
-                            pulled.session_id, name, server, generation, pulled.outline, self._delivery
+                            pulled.session_id,
+                            name,
+                            server,
+                            generation,
+                            pulled.outline,
+                            self._delivery,
+                            renewable=passed.is_of_request and customize is None,
                         )
         except TimeoutError:
+            if monotonic() < deadline:  # it is one of customize
+                raise
             raise PullTimedOut(name, seconds) from None
         raise nothing
 

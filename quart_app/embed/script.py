@@ -58,7 +58,7 @@ class Block:
     path: str
     """Of the websocket, without its ``/ws``."""
     renew: str
-    """Where a page without a URL of its own asks for a new session."""
+    """Where an element that came later asks for a new session, and, at ``/state``, every one for its own."""
     bokeh: str
     """Version of the BokehJS in the bundles."""
     dev: bool

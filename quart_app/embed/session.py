@@ -23,6 +23,8 @@ class PulledSession:
     """Which start of its server has it."""
     outline: Outline
     delivery: Delivery = field(repr=False)
+    renewable: bool = False
+    """Whether its route has passed nothing to it, so that another one is as good."""
 
     @property
     def script(self) -> Markup:

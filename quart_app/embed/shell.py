@@ -21,11 +21,12 @@ from quart import Response, after_this_request, current_app, g
 from quart.wrappers.response import ResponseBody
 from werkzeug.exceptions import HTTPException
 
-PLACEHOLDER = re.compile(r"<!--bokeh-embed ([0-9a-f]{32})-->\n([ \t]*)<!---->")
-Explain = Callable[[Exception], Markup]
+PLACEHOLDER = re.compile(rb"<!--bokeh-embed ([0-9a-f]{32})-->\n([ \t]*)<!---->")
+Scripts = dict[str, tuple[asyncio.Task[Markup], Callable[[Exception], Markup]]]
+"""By key: a script, and what stands in a page in its place if there is none."""
 
 
-def promise(script: asyncio.Task[Markup], explain: Explain) -> Markup:
+def promise(script: asyncio.Task[Markup], explain: Callable[[Exception], Markup]) -> Markup:
     """Return what stands in a template for a script that is not there yet.
 
     explain: what the page shows instead if there will be none.
@@ -34,8 +35,8 @@ def promise(script: asyncio.Task[Markup], explain: Explain) -> Markup:
     if "bokeh_embed_scripts" not in g:
         g.bokeh_embed_scripts = {}
         # Of this request, so before what the application does to all its responses, as to compress them.
-        after_this_request(partial(keep_promises, scripts=g.bokeh_embed_scripts, explain=explain))
-    g.bokeh_embed_scripts[key] = script
+        after_this_request(partial(keep_promises, scripts=g.bokeh_embed_scripts))
+    g.bokeh_embed_scripts[key] = script, explain
     return Markup(placeholder(key))
 
 
@@ -43,17 +44,15 @@ def placeholder(key: str) -> str:
     return f"<!--bokeh-embed {key}-->\n<!---->"
 
 
-async def keep_promises(
-    response: Response, *, scripts: dict[str, asyncio.Task[Markup]], explain: Explain
-) -> Response:
+async def keep_promises(response: Response, *, scripts: Scripts) -> Response:
     """Let a response send what it has until its scripts are there."""
     if response.mimetype == "text/html":
-        response.response = response.iterable_body_class(fulfil(response.response, scripts, explain))
+        response.response = response.iterable_body_class(fulfil(response.response, scripts))
         response.headers.pop("Content-Length", None)
     elif response.mimetype == "application/json":  # a piece of a page: it is sent when it is whole
         text = await response.get_data(as_text=True)
         try:
-            for key, script in scripts.items():
+            for key, (script, _) in scripts.items():
                 quoted = json.dumps(placeholder(key))[1:-1]
                 if quoted in text:
                     text = text.replace(quoted, json.dumps(await script)[1:-1])
@@ -62,32 +61,34 @@ async def keep_promises(
             return cast(Response, await current_app.make_response(answer))
         response.set_data(text)
     else:
-        for script in scripts.values():
-            script.cancel()
+        cancel(scripts)
     return response
 
 
-async def fulfil(
-    body: ResponseBody, scripts: dict[str, asyncio.Task[Markup]], explain: Explain
-) -> AsyncIterator[bytes]:
+async def fulfil(body: ResponseBody, scripts: Scripts) -> AsyncIterator[bytes]:
     """Yield a body with the scripts in their places, each as soon as it is there."""
     try:
         async with body as chunks:
             async for chunk in chunks:
-                text = chunk if isinstance(chunk, str) else chunk.decode()
+                # As bytes, which may end inside a character.
+                data = chunk.encode() if isinstance(chunk, str) else chunk
                 sent = 0
-                for match in PLACEHOLDER.finditer(text):
-                    if script := scripts.get(match[1]):
-                        yield text[sent : match.start()].encode()
+                for match in PLACEHOLDER.finditer(data):
+                    if promised := scripts.get(match[1].decode()):
+                        yield data[sent : match.start()]
                         sent = match.end()
-                        yield do_indent(await result(script, explain), match[2]).encode()
-                yield text[sent:].encode()
+                        yield do_indent(await result(*promised), match[2].decode()).encode()
+                yield data[sent:]
     finally:
-        for script in scripts.values():  # those that the page did not show, or all when the browser has left
-            script.cancel()
+        cancel(scripts)  # those that the page did not show, or all when the browser has left
 
 
-async def result(script: asyncio.Task[Markup], explain: Explain) -> str:
+def cancel(scripts: Scripts) -> None:
+    for script, _ in scripts.values():
+        script.cancel()
+
+
+async def result(script: asyncio.Task[Markup], explain: Callable[[Exception], Markup]) -> str:
     try:
         return str(await script)
     except Exception as error:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from time import monotonic
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
@@ -40,14 +41,15 @@ class Template:
         return ELEMENT.sub(place, self.html.replace(PLACEHOLDER, ""))
 
 
-def fetch_template(url: str, token: str, *, timeout: float) -> Template | None:
+def fetch_template(url: str, token: str, *, deadline: float) -> Template | None:
     """Ask the server for the page of the session that the token names; None if it has no own template.
 
-    url: of the application on its server. timeout: seconds for each wait. Blocks. Raises OSError.
+    url: of the application on its server. deadline: as ``time.monotonic()`` counts; what is left of it at the
+    beginning is the most for each wait. Blocks. Raises OSError.
     """
     address = urlsplit(url)
     connect = HTTPSConnection if address.scheme == "https" else HTTPConnection
-    connection = connect(address.netloc, timeout=timeout)
+    connection = connect(address.netloc, timeout=max(deadline - monotonic(), 0.001))
     try:
         connection.request("GET", f"{address.path}/page", headers={"Bokeh-Token": token})
         answer = connection.getresponse()

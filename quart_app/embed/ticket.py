@@ -41,6 +41,8 @@ class Ticket:
     """Which start of that server; empty for servers that others run."""
     expires: int
     """Unix time, in seconds."""
+    renewable: bool = False
+    """Whether the visitor may have a new session without the page: its route has passed nothing to it."""
 
 
 def ticket_keys(secrets: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -57,6 +59,7 @@ def mint(ticket: Ticket, visitor: str, keys: Sequence[bytes]) -> str:
         "server": ticket.server,
         "url": ticket.url,
         "generation": ticket.generation,
+        "renewable": ticket.renewable,
     }
     body = _encode(json.dumps(content, separators=(",", ":")).encode())
     return f"{body}.{_signature(body, visitor, keys[0])}"

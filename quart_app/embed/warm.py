@@ -11,8 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Self
 
+from quart_app.embed.errors import ApplicationFailed
+from quart_app.embed.session import PulledSession
 from quart_app.servers.supervisor import backoff
 
 log = logging.getLogger(__name__)
@@ -21,22 +23,12 @@ LOOK = 0.1
 """Seconds until the pool looks again for sessions that grow old, and whether pages wait: they come first."""
 
 
-class Usable(Protocol):
-    """A session that can tell whether its server still has it."""
-
-    @property
-    def is_usable(self) -> bool: ...
-
-
-S = TypeVar("S", bound=Usable)
-
-
 @dataclass
-class Shelf(Generic[S]):
+class Shelf:
     """The warm sessions of one application, the oldest first, each with the time when it is too old."""
 
     size: int
-    sessions: deque[tuple[float, S]] = field(default_factory=deque)
+    sessions: deque[tuple[float, PulledSession]] = field(default_factory=deque)
     failures: int = 0
     not_before: float = 0.0
     """After a failure: when to try again."""
@@ -58,7 +50,7 @@ class Shelf(Generic[S]):
         return young < self.size and now >= self.not_before
 
 
-class Warm(Generic[S]):
+class Warm:
     """A pool that keeps ``sizes[name]`` sessions ready for each application.
 
     make: pulls one session of an application.
@@ -72,12 +64,12 @@ class Warm(Generic[S]):
     def __init__(
         self,
         sizes: Mapping[str, int],
-        make: Callable[[str], Awaitable[S]],
+        make: Callable[[str], Awaitable[PulledSession]],
         *,
         max_age: float,
         is_busy: Callable[[], bool],
     ) -> None:
-        self._shelves = {name: Shelf[S](size) for name, size in sizes.items()}
+        self._shelves = {name: Shelf(size) for name, size in sizes.items()}
         self._make = make
         self._max_age = max_age
         self._is_busy = is_busy
@@ -102,7 +94,7 @@ class Warm(Generic[S]):
             self._filling.cancel()
             await asyncio.wait([self._filling])
 
-    def take(self, name: str) -> S | None:
+    def take(self, name: str) -> PulledSession | None:
         """Return a session for one page, or None if none is ready."""
         shelf = self._shelves.get(name)
         if shelf is None:
@@ -142,13 +134,14 @@ class Warm(Generic[S]):
                 async with asyncio.timeout(LOOK):
                     await self._taken.wait()
 
-    async def _add(self, name: str, shelf: Shelf[S]) -> None:
+    async def _add(self, name: str, shelf: Shelf) -> None:
         end = monotonic() + self._max_age * random.uniform(0.9, 1.0)  # noqa: S311
         try:
             session = await self._make(name)
         except Exception as error:  # whatever it is, a page will meet it too; the pool must go on
             if not shelf.failures:
-                log.warning("No warm session of %s: %s", name, error)
+                reason = error.reason if isinstance(error, ApplicationFailed) else error
+                log.warning("No warm session of %s: %s", name, reason)
             shelf.failures += 1
             shelf.errors += 1
             shelf.not_before = monotonic() + backoff(shelf.failures)

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 
 from quart_app.servers.server import Server, State
@@ -54,7 +55,8 @@ class Supervisor:
         self.server = server
         self._arguments = arguments
         self._on_broken = on_broken
-        self._is_restarting = False
+        self._is_wanted = asyncio.Event()
+        """Set when the next process is wanted at once."""
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
         self._process: asyncio.subprocess.Process | None = None
         self._lifeline: asyncio.StreamWriter | None = None
@@ -77,7 +79,7 @@ class Supervisor:
 
     async def restart(self) -> None:
         """End the process; the next one, with the arguments as they are now, is started at once."""
-        self._is_restarting = True
+        self._is_wanted.set()
         await self._end()
 
     async def _launch(self) -> None:
@@ -102,7 +104,7 @@ class Supervisor:
                 line = await reader.readline()
         except TimeoutError:
             line = b""
-        if not line:
+        if not line.endswith(b"\n"):  # nothing, or not all
             await self._end()
             said = "\n".join(self._last_lines) or "it said nothing"
             raise StartFailed(f"the Bokeh server did not start (exit status {process.returncode}):\n{said}")
@@ -121,18 +123,20 @@ class Supervisor:
             status = await self._process.wait()
             self.server.change(State.BACKOFF, f"ended with status {status}")
             await self._end()
-            if self._is_restarting:
-                self._is_restarting, failures = False, 0
-            else:
-                failures = 0 if monotonic() - started > STEADY else failures + 1
-                await asyncio.sleep(backoff(failures))
+            failures = 0 if monotonic() - started > STEADY else failures + 1
+            with suppress(TimeoutError):
+                async with asyncio.timeout(backoff(failures)):
+                    await self._is_wanted.wait()
+                    failures = 0
+            self._is_wanted.clear()
             try:
                 await self._launch()
             except (StartFailed, OSError) as error:
                 log.error("Bokeh server %s: %s", self.server.name, error)
 
     async def _end(self) -> None:
-        process = self._process
+        # Of this moment: a new process may be started while the old one's end is awaited.
+        process, lifeline, passing_on = self._process, self._lifeline, self._passing_on
         if process is not None:
             if process.returncode is None:
                 process.terminate()
@@ -142,12 +146,12 @@ class Supervisor:
             except TimeoutError:
                 process.kill()
                 await process.wait()
-        if self._lifeline is not None:
-            self._lifeline.close()
-        if self._passing_on is not None:
+        if lifeline is not None:
+            lifeline.close()
+        if passing_on is not None:
             # What the process has started itself may keep the pipe open after it.
-            await asyncio.wait([self._passing_on], timeout=0.5)
-            self._passing_on.cancel()
+            await asyncio.wait([passing_on], timeout=0.5)
+            passing_on.cancel()
 
     async def _pass_on(self, output: asyncio.StreamReader) -> None:
         """Log what the server prints, under its name and with its level; a traceback keeps its record's."""

@@ -20,7 +20,7 @@
  * @property {string} app
  * @property {string} ticket
  * @property {string} path      of the websocket, without its `/ws`
- * @property {string} renew     where to POST for a new session
+ * @property {string} renew     where to POST for a new session, and at `/state` for what became of this one
  * @property {string} bokeh     version of the BokehJS in the bundles
  * @property {Root[]} roots
  * @property {string[]} bundles URLs needed, in the order of loading
@@ -41,6 +41,8 @@ const TEXT = {
   gone: "The session of this plot has ended. Changes made in it were not kept.",
   elsewhere: "This plot has been opened elsewhere. It goes on there.",
   refused: "This plot belongs to another sign-in or another browser. Changes made in it were not kept.",
+  moved: "The page does not have this plot now. Reload it: you may have to sign in again.",
+  missing: "This part of the plot is not there now.",
   unreachable: "The site could not be reached.",
   failed: "The plot could not be shown.",
 };
@@ -245,13 +247,7 @@ class Session {
     for (const element of this.places.keys()) {
       element.dataset.state = state;
       element.ariaBusy = String(state === "loading" || state === "reconnecting");
-      let note = /** @type {HTMLElement | null} */ (element.querySelector(":scope > .bokeh-embed-note"));
-      if (note === null) {
-        note = document.createElement("div");
-        note.className = "bokeh-embed-note";
-        note.setAttribute("role", "status");
-        element.prepend(note);
-      }
+      const note = this.note(element);
       if (note.contains(document.activeElement)) {
         // The button goes; whoever has pressed it stays where they are.
         element.tabIndex = -1;
@@ -276,6 +272,18 @@ class Session {
   miss(text) {
     this.missing = text;
     if (this.state === "ready") this.show("ready");
+  }
+
+  /** Return the place for words in an element. @param {HTMLElement} element */
+  note(element) {
+    let note = /** @type {HTMLElement | null} */ (element.querySelector(":scope > .bokeh-embed-note"));
+    if (note === null) {
+      note = document.createElement("div");
+      note.className = "bokeh-embed-note";
+      note.setAttribute("role", "status");
+      element.prepend(note);
+    }
+    return note;
   }
 
   /** @param {unknown} error */
@@ -321,7 +329,7 @@ class Session {
   async receive(wire, { header, text, buffers }) {
     text = localized(text, this.block);
     if (header.msgtype === "ACK") {
-      await this.sendUnanswered(wire);
+      this.sendUnanswered(wire);
       this.pull = wire.ask("PULL-DOC-REQ");
     } else if (header.reqid === this.pull) {
       this.pull = null;
@@ -379,10 +387,13 @@ class Session {
   async draw(wire, json, text, buffers) {
     /** @type {string[]} */
     const ids = json.roots.map((/** @type {any} */ root) => root.id);
-    const known = [...this.block.roots, ...(this.document?.roots() ?? [])].map((root) => root.id);
-    const { mark } = this;
-    if (!ids.some((id) => known.includes(id)) || (mark !== null && ids.includes(mark.id) && !text.includes(mark.tag))) {
-      throw new Lost(TEXT.gone);
+    const isStock = !content(this.block.ticket).generation; // ours refuses the ids of sessions that it has not
+    if (isStock) {
+      const known = [...this.block.roots, ...(this.document?.roots() ?? [])].map((root) => root.id);
+      const { mark } = this;
+      if (!ids.some((id) => known.includes(id)) || (mark !== null && ids.includes(mark.id) && !text.includes(mark.tag))) {
+        throw new Lost(TEXT.gone);
+      }
     }
 
     /** @type {any[]} */
@@ -397,16 +408,18 @@ class Session {
     next.on_change(listener, true);
     for (const event of events) listener(event);
     const rest = document.createElement("div");
-    const byRoot = new Map(this.block.roots.map((root) => [root.id, hosts.get(root.name ?? "") ?? hosts.get(root.id)]));
+    const targets = json.roots.map((/** @type {any} */ { id, attributes }) =>
+      hosts.get(attributes?.name ?? "") ?? hosts.get(id) ?? null);
     try {
-      await this.Bokeh.embed.add_document_standalone(
-        next, hosts.get(undefined) ?? rest, ids.map((id) => byRoot.get(id) ?? null), false,
-      );
+      await this.Bokeh.embed.add_document_standalone(next, hosts.get(undefined) ?? rest, targets, false);
     } finally {
       this.discard(old, oldHosts);
     }
     if (wire !== this.wire) return;
-    if (this.mark === null && !content(this.block.ticket).generation) {
+    for (const [root, host] of hosts) {
+      if (root !== undefined && !targets.includes(host)) this.note(host).textContent = TEXT.missing;
+    }
+    if (this.mark === null && isStock) {
       const [root] = next.roots();
       this.mark = { id: root.id, tag: `quart-bokeh:${unique()}` };
       root.tags = [...root.tags, this.mark.tag];
@@ -464,7 +477,7 @@ class Session {
    * count twice, and is left out.
    * @param {Wire} wire
    */
-  async sendUnanswered(wire) {
+  sendUnanswered(wire) {
     const events = [...this.unanswered.values()].flat().filter((event) => event.kind === "ModelChanged");
     this.unanswered.clear();
     if (events.length > 0) this.send(wire, { events });
@@ -475,7 +488,7 @@ class Session {
   /** @param {Wire} wire @param {number} code */
   dropped(wire, code) {
     this.drop();
-    if (code === GONE) this.fail(new Lost(TEXT.gone));
+    if (code === GONE) this.lose(TEXT.gone);
     else if (code === ELSEWHERE) this.fail(new Lost(TEXT.elsewhere));
     else if (code === TOO_LARGE && this.unanswered.size === 0) this.fail(new Failure(`${TEXT.failed} It is too large.`));
     else {
@@ -490,16 +503,7 @@ class Session {
     if (!wasOpen) {
       const said = await this.inquire();
       if (this.wire !== null || this.state !== "reconnecting") return;
-      if (said === "gone" || (said === "unknown" && this.isExpired())) return this.fail(new Lost(TEXT.gone));
-      if (said === "refused") {
-        // Of pages that a new browser opens at the same time, each gets a cookie, and the last one is kept.
-        const elements = [...this.places.keys()];
-        if (this.document !== null || elements.some((element) => refused.has(element))) {
-          return this.fail(new Lost(TEXT.refused));
-        }
-        elements.forEach((element) => refused.add(element));
-        return this.renew();
-      }
+      if (said === "gone" || said === "refused") return this.lose(TEXT[said]);
     }
     const delay = this.attempts === 0 ? QUICK : Math.min(LONGEST_DELAY, 500 * 2 ** this.attempts);
     this.attempts += 1;
@@ -511,6 +515,22 @@ class Session {
     if (this.wire === null && this.state === "reconnecting") this.connect();
   }
 
+  /**
+   * Say that the session is gone. One that nobody has seen is replaced instead, once: a full server ends those
+   * that wait for longest; and of pages that a new browser opens at the same time each gets a cookie, and the
+   * last one is kept.
+   * @param {string} text
+   */
+  lose(text) {
+    const elements = [...this.places.keys()];
+    if (this.document !== null || elements.some((element) => replaced.has(element))) {
+      this.fail(new Lost(text));
+    } else {
+      elements.forEach((element) => replaced.add(element));
+      this.renew();
+    }
+  }
+
   /** Ask why a websocket was refused: a browser does not say. @returns {Promise<string>} */
   async inquire() {
     try {
@@ -519,10 +539,6 @@ class Session {
     } catch {
       return "unknown";
     }
-  }
-
-  isExpired() {
-    return content(this.block.ticket).session_expiry * 1000 < Date.now();
   }
 
   /** The network or the tab is back: try at once, or make sure that the connection is alive. */
@@ -584,7 +600,10 @@ class Session {
   async fetchBlocksOnce() {
     const elements = [...this.places.keys()];
     if (elements.every((element) => numbers.has(element))) {
-      const response = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      const response = await fetch(location.href, {
+        headers: { Accept: "text/html" }, cache: "no-store", redirect: "manual",
+      });
+      if (response.type === "opaqueredirect") throw new Failure(TEXT.moved);
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const told = /** @type {HTMLElement | null} */ (page.querySelector("[data-error]"));
       if (!response.ok) throw refusal(response, told?.dataset.error, told?.textContent);
@@ -596,10 +615,10 @@ class Session {
         throw refusal(response, why?.dataset.error, why?.textContent);
       }
       const blocks = elements.map((element) => read(found[numbers.get(element) ?? -1]));
-      if (blocks.every((block, i) => block?.app === this.block.app && block?.root === this.places.get(elements[i])?.root)) {
-        return /** @type {Block[]} */ (blocks);
-      }
+      if (!blocks.every((block) => block?.app === this.block.app)) throw new Failure(TEXT.moved);
+      return /** @type {Block[]} */ (blocks);
     }
+    if (!content(this.block.ticket).renewable) throw new Failure(TEXT.moved);
     const response = await post(this.block.renew, { ticket: this.block.ticket });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw refusal(response, answer.id, answer.description);
@@ -621,7 +640,7 @@ function unique() {
   return crypto.getRandomValues(new Uint32Array(4)).join("");
 }
 
-/** Return what a ticket says. @param {string} ticket @returns {{session_expiry: number, generation?: string}} */
+/** Return what a ticket says. @param {string} ticket @returns {{generation: string, renewable: boolean}} */
 function content(ticket) {
   return JSON.parse(atob(ticket.split(".")[0].replaceAll("-", "+").replaceAll("_", "/")));
 }
@@ -646,8 +665,8 @@ function refusal(response, id, text) {
 const sessions = new Set();
 /** @type {Set<Session>} those that connect when all elements of this moment are with them */
 const due = new Set();
-/** @type {WeakSet<Element>} elements whose ticket was refused before they had a plot */
-const refused = new WeakSet();
+/** @type {WeakSet<Element>} elements whose session was gone before they had a plot, and which got another one */
+const replaced = new WeakSet();
 /** @type {WeakMap<Element, number>} which `.bokeh-embed` of the page as it was sent an element is */
 const numbers = new WeakMap();
 

@@ -142,6 +142,14 @@ def test_an_application_with_a_template_of_its_own_is_shown_in_it(page, tmp_path
         assert page.evaluate("document.body.dataset.own") == "yes"
         screenshot(page, "own-template")
         assert not page.errors
+        [server] = site.servers()
+        server.kill()
+        page.get_by_text("has ended").first.wait_for()
+        wait_until(lambda: site.get("/own").status_code == 200, "a new server runs")  # so roots get other ids
+        page.get_by_role("button", name="Start again").first.click()
+        page.locator("footer").get_by_text("nothing yet").wait_for()
+        page.locator("main .noUi-handle").press("ArrowRight")
+        page.locator("footer").get_by_text("it is 2").wait_for()
 
 
 def test_with_dev_an_edited_application_shows_itself_in_the_open_page(page, tmp_path):

@@ -18,7 +18,7 @@ from chromium import (
     wait_for_state,
 )
 from harness import ROOT, Site, wait_until
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 SITES = ROOT / "tests" / "sites"
 
@@ -106,6 +106,49 @@ def test_a_root_alone_shows_nothing_of_the_others(parts, page):
 def test_an_unknown_root_is_an_error(parts):
     assert parts.get("/one/parts?root=nothing").status_code == 500
     assert "no root named 'nothing', only ['plot', 'controls']" in parts.output()
+
+
+@pytest.mark.parametrize("path", ["/replaced", "/roots/replaced"])
+def test_roots_that_have_been_replaced_before_the_page_saw_them_are_shown(page, tmp_path, path):
+    replaced = tmp_path / "replaced"
+    (tmp_path / "replaced.py").write_text(
+        f"""
+from pathlib import Path
+
+from bokeh.io import curdoc
+from bokeh.models import Div
+
+document = curdoc()
+
+def replace():
+    document.clear()
+    document.add_root(Div(name="other", text="another one"))
+    document.add_root(Div(name="same", text="as it is now"))
+    Path({str(replaced)!r}).touch()
+
+document.add_root(Div(name="same", text="as it was"))
+document.add_root(Div(name="gone", text="not for long"))
+document.add_timeout_callback(replace, 1000)
+"""
+    )
+    with Site(cwd=SITES, app="parts:app", BOKEH_APPS=str(tmp_path)) as site:
+
+        def wait(route: Route) -> None:
+            wait_until(replaced.exists, "the application has replaced its roots")
+            route.continue_()
+
+        page.route(re.compile(r"/embed-\w+\.js"), wait)
+        page.goto(f"{site.url}{path}")
+        page.get_by_text("as it is now").wait_for()
+        assert state_of(page) == "ready"
+        if path == "/replaced":
+            page.get_by_text("another one").wait_for()
+        else:
+            said = page.locator("section[aria-label=gone]").inner_text()
+            assert "not there now" in said
+            page.locator("section[aria-label=same]").get_by_text("as it is now").wait_for()
+        screenshot(page, path.strip("/").replace("/", "-"))
+        assert not page.errors
 
 
 def test_two_sessions_in_one_page_share_the_scripts_and_nothing_else(parts, page):
@@ -226,7 +269,6 @@ curdoc().add_root(Own(name="own"))
         wait_for_state(page, "error")
         assert "no script for its" in note_of(page)
         assert "Own" in note_of(page)
-        assert "There is no script for" in site.output()
 
 
 def test_a_model_of_an_installed_extension_is_shown(page, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from chromium import note_of, open_plot, press, read, screenshot, state_of, wait_for_plot, wait_for_state
 from harness import ROOT, Site, Stock, wait_until
 from line import Line
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 APPLICATIONS = ["sliders", "parts"]
 
@@ -231,6 +231,55 @@ def test_an_application_that_fails_when_it_is_started_again_is_told_with_its_id(
         app.write_text((ROOT / "bokeh_apps" / "sliders.py").read_text())
         [server] = site.servers()
         server.kill()
+        page.get_by_role("button", name="Try again").click()
+        wait_for_plot(page)
+
+
+def test_a_session_that_ended_before_its_page_came_is_replaced_by_itself(page):
+    """As a warm one may, when a full server makes room for another page."""
+    with Site(BOKEH_MAX_SESSIONS="1", BOKEH_STREAM="0") as site:
+
+        def wait(route: Route) -> None:
+            wait_until(lambda: site.get("/sliders").status_code == 200, "another page has got the place")
+            route.continue_()
+
+        page.route(re.compile(r"/embed-\w+\.js"), wait)
+        open_plot(page, f"{site.url}/sliders")
+        assert "lost" not in page.evaluate("states")
+        press(page)
+
+
+def test_it_is_replaced_once_and_then_said(page):
+    refuse = """window.WebSocket = class {
+        constructor() { setTimeout(() => this.onclose({code: 1006})); }
+        close() {}
+    }"""
+    with Site() as site:
+        page.add_init_script(refuse)
+        page.route("**/state", lambda route: route.fulfill(json={"state": "gone"}))
+        views = []
+        page.on("request", lambda request: request.url.endswith("/sliders") and views.append(request.method))
+        page.goto(f"{site.url}/sliders")
+        wait_for_state(page, "lost")
+        assert "has ended" in note_of(page)
+        assert views == ["GET", "GET"]
+
+
+def test_whoever_has_signed_out_gets_no_new_plot_and_is_told(page):
+    settings = {"BOKEH_APPS": str(ROOT / "bokeh_apps")}
+    with Site(cwd=ROOT / "tests" / "sites", app="members:app", **settings) as site:
+        member = {"name": "member", "value": "1", "url": site.url}
+        page.context.add_cookies([member])
+        open_plot(page, f"{site.url}/sliders")
+        page.context.clear_cookies(name="member")
+        [server] = site.servers()
+        server.kill()
+        wait_for_state(page, "lost")
+        page.get_by_role("button", name="Start again").click()
+        wait_for_state(page, "error")
+        assert "sign in" in note_of(page)
+        screenshot(page, "signed-out")
+        page.context.add_cookies([member])
         page.get_by_role("button", name="Try again").click()
         wait_for_plot(page)
 

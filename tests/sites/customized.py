@@ -25,10 +25,16 @@ async def page():
     return await render_template_string("<body>{{ script|safe }}</body>", script=script)
 
 
+@app.get("/as/<user>")
+async def page_of(user):
+    return await embed.script("sliders", user=user)
+
+
 @app.get("/raises/<kind>")
 async def raises(kind):
     def fail(document):
-        raise {"value": ValueError, "key": KeyError, "type": TypeError}[kind]("on purpose")
+        kinds = {"value": ValueError, "key": KeyError, "type": TypeError, "timeout": TimeoutError}
+        raise kinds[kind]("on purpose")
 
     return await embed.script("sliders", customize=fail)
 

@@ -12,7 +12,8 @@ def test_what_a_route_changes_is_on_the_server_when_pull_returns():
 
 def test_whatever_customize_raises_is_the_error_of_the_route_and_of_no_server():
     with customized_site() as site:
-        for kind in ("value", "key", "type"):
+        for kind in ("value", "key", "type", "timeout"):
             assert site.get(f"/raises/{kind}").status_code == 500
             assert "on purpose" in site.output()
         assert "could not be reached" not in site.output()
+        assert "was not ready" not in site.output()

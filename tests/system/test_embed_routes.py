@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from harness import Site, data_block, ticket
+from harness import Site, customized_site, data_block, ticket
 
 
 @pytest.fixture
 def client(site: Site) -> Iterator[httpx.Client]:
     """A browser with one page of the sliders, whose data block is ``client.block``."""
     with httpx.Client(base_url=site.url, headers={"Origin": site.url}, timeout=30) as client:
-        client.block = data_block(client.get("/sliders?n=1").text)  # type: ignore[attr-defined]
+        client.block = data_block(client.get("/sliders").text)  # type: ignore[attr-defined]
         yield client
 
 
@@ -48,11 +48,21 @@ def test_a_page_gets_a_new_session_for_its_ticket(client):
     assert ticket(answer.json())["session_id"] != ticket(client.block)["session_id"]
 
 
-def test_arguments_of_a_new_session_are_lists_of_texts(client):
-    asked = {"ticket": client.block["ticket"], "arguments": {"n": "1"}}
-    assert client.post("/bokeh/session/sliders", json=asked).status_code == 400
-    asked["arguments"] = {"n": ["1"]}
-    assert client.post("/bokeh/session/sliders", json=asked).status_code == 200
+def test_only_a_session_to_which_its_page_passed_nothing_is_renewed_without_the_page(site, client):
+    """Else the page would get around what its route asks, and what it passes and changes."""
+    block = data_block(client.get("/sliders?n=1").text)
+    for asked in ({}, {"arguments": {}}, {"arguments": {"n": ["1"]}}):
+        answer = client.post("/bokeh/session/sliders", json={"ticket": block["ticket"], **asked})
+        assert answer.status_code == 403
+    asked = {"ticket": block["ticket"]}
+    assert client.post("/bokeh/session/sliders/state", json=asked).json() == {"state": "alive"}
+
+
+@pytest.mark.parametrize("path", ["/", "/as/somebody"])
+def test_a_session_with_a_user_or_a_change_of_its_route_is_its_page_s_alone(path):
+    with customized_site() as site, httpx.Client(base_url=site.url, headers={"Origin": site.url}) as client:
+        asked = {"ticket": data_block(client.get(path).text)["ticket"]}
+        assert client.post("/bokeh/session/sliders", json=asked).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/bokeh/session/sliders", "/bokeh/session/sliders/state"])

@@ -4,7 +4,7 @@ import signal
 
 import psutil
 import pytest
-from harness import Site, wait_until
+from harness import Site, customized_site, wait_until
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -17,4 +17,12 @@ def test_no_server_is_left_however_the_site_ends(sign, who):
         if who == "worker" and sign is signal.SIGINT:
             pytest.skip("Hypercorn's workers ignore SIGINT")
         psutil.Process(target).send_signal(sign)
+        wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all processes are gone", seconds=5)
+
+
+def test_no_server_of_somebody_else_s_site_is_left_when_hypercorn_is_killed():
+    with customized_site() as site:
+        family = site.family()
+        assert site.servers()
+        site.popen.kill()
         wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all processes are gone", seconds=5)

@@ -119,6 +119,27 @@ def test_broken_applications_have_error_pages_and_the_others_run(tmp_path):
         wait_until(lambda: site.get("/good").status_code == 200, "the next page works")
 
 
+def test_a_page_in_its_own_template_takes_no_longer_than_others_and_comes_without_it(tmp_path):
+    (tmp_path / "slow" / "templates").mkdir(parents=True)
+    (tmp_path / "slow" / "templates" / "index.html").write_text(
+        "{% extends base %}{% block contents %}{{ wait() }}{{ embed(roots.text) }}{% endblock %}"
+    )
+    (tmp_path / "slow" / "main.py").write_text(
+        "import time\n"
+        "from bokeh.io import curdoc\n"
+        "from bokeh.models import Div\n"
+        "curdoc().add_root(Div(name='text', text='here'))\n"
+        "curdoc().template_variables['wait'] = lambda sleep=time.sleep: sleep(20)\n"
+        "time.sleep(2)\n"
+    )
+    with Site(BOKEH_APPS=str(tmp_path), BOKEH_PULL_TIMEOUT="4", BOKEH_STREAM="0") as site:
+        start = time.monotonic()
+        answer = site.get("/slow")
+        assert time.monotonic() - start < 5.5
+        assert answer.status_code == 200
+        assert data_block(answer.text)["app"] == "slow"
+
+
 def test_a_server_that_died_is_a_503_and_is_started_again():
     with Site() as site:
         [server] = site.servers()

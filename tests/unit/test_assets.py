@@ -57,10 +57,16 @@ def test_bokeh_itself_decides_the_same(assets):
 def test_a_type_without_a_script_is_told_once(assets, caplog):
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            assert plain(assets.bundles({"bokeh_app_1.Own", "Figure"})[0]) == ["bokeh.js"]
+            assert plain(assets.bundles({"nobodys.Own", "Figure"})[0]) == ["bokeh.js"]
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "There is no script for bokeh_app_1.Own"
+        "There is no script for nobodys.Own"
     ]
+
+
+def test_a_type_that_an_application_defines_itself_comes_with_its_document(assets, caplog, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", None)
+    assert plain(assets.bundles({"bokeh_app_1f.Own", "Figure"})[0]) == ["bokeh.js"]
+    assert not caplog.records
 
 
 def test_what_is_sent_compressed_is_the_file(assets):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from quart_app.embed.errors import ApplicationFailed
 from quart_app.embed.warm import Warm
 
 
@@ -89,6 +90,18 @@ def test_failures_are_counted_told_once_and_not_tried_again_at_once(caplog):
             assert caplog.text.count("No warm session of a: on purpose") == 1
             make.fails = False
             await until(lambda: warm.get_stats()["a"]["available"] == 2)
+
+    run(test)
+
+
+def test_the_reason_of_an_application_that_fails_is_told(caplog):
+    async def test(make: Maker) -> None:
+        async def fail(name: str) -> Session:
+            raise ApplicationFailed(name, "division by zero")
+
+        async with Warm({"a": 1}, fail, max_age=60, is_busy=lambda: False) as warm:
+            await until(lambda: warm.get_stats()["a"]["errors"] == 1)
+        assert "No warm session of a: division by zero" in caplog.text
 
     run(test)
 
