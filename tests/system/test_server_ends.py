@@ -19,7 +19,7 @@ import gc, json, weakref
 from pathlib import Path
 
 counts = {"collections": 0, "searches": 0, "ended": 0, "alive": 0}
-documents = weakref.WeakSet()
+living = weakref.WeakSet()
 
 def on_collection(phase, info):
     if phase == "start" and info["generation"] == 2:
@@ -36,15 +36,16 @@ def on_server_loaded(server_context):
     PeriodicCallback(write, 50).start()
 
 def write():
-    counts["alive"] = len(documents)
+    counts["alive"] = len(living)
     file = Path(__file__).with_name("counts.json")
     file.with_suffix(".new").write_text(json.dumps(counts))
     file.with_suffix(".new").replace(file)
 
 def on_session_created(session_context):
-    documents.add(session_context._document)
+    living.add(session_context._document)
 
 def on_session_destroyed(session_context):
+    living.add(session_context.session)
     counts["ended"] += 1
 """
 
