@@ -59,7 +59,7 @@ async def renew(application: str) -> dict[str, object]:
     ):
         raise BadRequest("arguments must be lists of texts, by name")
     session = await extension().pull(application, arguments=arguments)
-    return extension().delivery.block(session).as_dict()
+    return extension().delivery.block(session)
 
 
 @routes.post("/bokeh/session/<application>/state")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, field
 from time import time
-from typing import Protocol
+from typing import Any
 
 import bokeh
 from markupsafe import Markup
 from quart import has_request_context, request
 
 from quart_app.embed.assets import Assets
-from quart_app.embed.script import Block, direct, early, relay
+from quart_app.embed.script import direct, early, element
 from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.embed.visitor import current_visitor
 from quart_app.servers.outline import Outline
@@ -18,19 +19,41 @@ from quart_app.servers.server import Server
 from quart_app.settings import Settings
 
 
-class Session(Protocol):
-    """A pulled session, as far as its page is concerned."""
+@dataclass(frozen=True)
+class PulledSession:
+    """A session that waits on its server for the browser of one page."""
+
+    id: str
+    """Bokeh's session id. Whoever knows it has the session: it belongs in one page and in no log."""
+    application: str
+    server: Server
+    generation: str
+    """Which start of its server has it."""
+    outline: Outline
+    delivery: Delivery = field(repr=False)
 
     @property
-    def id(self) -> str: ...
+    def script(self) -> Markup:
+        """What the page's template shows at ``{{ script|indent(4)|safe }}``."""
+        return self.delivery.script(self)
+
     @property
-    def application(self) -> str: ...
+    def root_names(self) -> list[str]:
+        """The names of the document's roots that have one, in the document's order."""
+        return [root.name for root in self.outline.roots if root.name]
+
+    def root(self, name: str) -> Markup:
+        """Return what a template shows in the place of this root alone: the root's name, or its id.
+
+        All roots of a session share one connection. Raises LookupError for a name that no root has.
+        """
+        return self.delivery.root(self, name)
+
     @property
-    def server(self) -> Server: ...
-    @property
-    def outline(self) -> Outline: ...
-    @property
-    def generation(self) -> str: ...
+    def is_usable(self) -> bool:
+        """Whether the server that has it is there, as far as this process knows."""
+        server = self.server
+        return server.is_running and not server.is_resting and server.generation == self.generation
 
 
 class Delivery:
@@ -42,23 +65,27 @@ class Delivery:
         self._seen: dict[str, list[str]] = {}
         """The bundles that each application needed last."""
 
-    def script(self, session: Session) -> Markup:
+    def script(self, session: PulledSession) -> Markup:
         """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
         if self._settings.delivery == "direct":
             return direct(session.id, session.server.browser_url(session.application))
-        return self._relay(session, None)
+        return self._element(self.block(session))
 
-    def root(self, session: Session, name: str) -> Markup:
+    def root(self, session: PulledSession, name: str) -> Markup:
         """Return the text that embeds one root. Raises LookupError for a name that no root has."""
         if not any(name in (root.name, root.id) for root in session.outline.roots):
-            names = [root.name for root in session.outline.roots if root.name]
-            raise LookupError(f"“{session.application}” has no root named {name!r}, only {names}")
+            raise LookupError(
+                f"“{session.application}” has no root named {name!r}, only {session.root_names}"
+            )
         if self._settings.delivery == "direct":
             raise RuntimeError("Bokeh's own script places all roots together: set BOKEH_DELIVERY to 'relay'")
-        return self._relay(session, name)
+        return self._element({**self.block(session), "root": name})
 
-    def block(self, session: Session) -> Block:
-        """Return what the loader has to know, with a ticket for the visitor of this request."""
+    def block(self, session: PulledSession) -> dict[str, Any]:
+        """Return what the loader has to know, with a ticket for the visitor of this request.
+
+        static/embed.js says what each key means. All URLs begin at the host, with the path prefix.
+        """
         if not has_request_context():
             raise RuntimeError(
                 "a session's script is for one visitor: ask for it while a request is answered"
@@ -66,19 +93,19 @@ class Delivery:
         server, application = session.server, session.application
         needed, others = self._assets.bundles(session.outline.types)
         self._seen[application] = needed
-        return Block(
-            app=application,
-            ticket=self._ticket(session),
-            path=f"{request.root_path}/bokeh/{server.name}/{application}",
-            renew=f"{request.root_path}/bokeh/session/{application}",
-            bokeh=bokeh.__version__,
-            dev=self._settings.dev,
-            roots=session.outline.roots,
-            bundles=tuple(map(self._url, needed)),
-            others=tuple(map(self._url, others)),
-        )
+        return {
+            "app": application,
+            "ticket": self._ticket(session),
+            "path": f"{request.root_path}/bokeh/{server.name}/{application}",
+            "renew": f"{request.root_path}/bokeh/session/{application}",
+            "bokeh": bokeh.__version__,
+            "dev": self._settings.dev,
+            "roots": [asdict(root) for root in session.outline.roots],
+            "bundles": [self._url(name) for name in needed],
+            "others": [self._url(name) for name in others],
+        }
 
-    def _ticket(self, session: Session) -> str:
+    def _ticket(self, session: PulledSession) -> str:
         """Return the visitor's ticket; the visitor's cookie goes out with the response."""
         content = Ticket(
             session_id=session.id,
@@ -105,6 +132,5 @@ class Delivery:
     def _url(self, file_name: str) -> str:
         return f"{request.root_path}/bokeh/assets/{file_name}"
 
-    def _relay(self, session: Session, root: str | None) -> Markup:
-        block = self.block(session)
-        return relay(block, loader=self.url("embed.js"), stylesheet=self.url("embed.css"), root=root)
+    def _element(self, block: dict[str, Any]) -> Markup:
+        return element(block, loader=self.url("embed.js"), stylesheet=self.url("embed.css"))
