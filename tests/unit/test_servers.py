@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
+from bokeh.application import Application
+from bokeh.command.subcommands.serve import Serve
 from bokeh.document import Document, document
 
 from quart_app.servers import corrections
@@ -84,6 +87,17 @@ def test_a_correction_steps_aside_with_a_warning_where_bokeh_has_changed(caplog,
     corrections.apply(lambda: corrections.end_documents_without_collecting(Collector(lambda: 0)))
     assert document.gc is before
     assert "This Bokeh has changed how a document ends" in caplog.text
+
+
+def test_every_correction_steps_aside_where_bokeh_has_changed(caplog, monkeypatch):
+    def changed(*args: object) -> None: ...
+
+    monkeypatch.setattr(Application, "initialize_document", changed)
+    monkeypatch.setattr(Serve, "invoke", changed)
+    broken: dict[str, str] = {}
+    corrections.apply(corrections.note_failures, partial(corrections.leave_out_broken_applications, broken))
+    assert Application.initialize_document is changed
+    assert caplog.text.count("This Bokeh has changed") == 2
 
 
 def test_every_server_has_a_name_that_fits_a_url():
