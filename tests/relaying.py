@@ -49,7 +49,7 @@ def ticket(url: str, session_id: str = "s", visitor: str = VISITOR, **changes: A
         "server": "server-1",
         "url": url,
         "generation": "",
-        "expires": int(time.time()) + 60,
+        "session_expiry": int(time.time()) + 60,
     }
     keys = ticket_keys([changes.pop("secret", SECRET).encode()])
     return mint(Ticket(**{**content, **changes}), visitor, keys)

@@ -113,7 +113,7 @@ class Delivery:
             server=session.server.name,
             url=session.server.url,
             generation=session.generation,
-            expires=int(time()) + LIFETIME,
+            session_expiry=int(time()) + LIFETIME,
         )
         return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
 

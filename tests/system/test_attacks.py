@@ -133,7 +133,7 @@ ATTEMPTS: dict[str, tuple[int, Callable[[str], dict[str, Any]]]] = {
     ),
     # The ticket
     "signed with another key": (403, a_ticket(secret="x" * 32)),
-    "expired": (410, a_ticket(expires=1)),
+    "expired": (410, a_ticket(session_expiry=1)),
     "altered": (403, a_text(altered)),
     "signature of another": (403, a_text(lambda good: good[:-3] + "AAA")),
     "without signature": (403, a_text(lambda good: good.partition(".")[0])),
