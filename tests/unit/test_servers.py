@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from socket import create_server
 
 import pytest
 from bokeh.application import Application
@@ -110,3 +111,14 @@ def test_every_server_has_a_name_that_fits_a_url():
             return [server.name for server in fleet.servers]
 
     assert asyncio.run(names()) == ["server-1", "server-2"]
+
+
+def test_a_site_is_ready_while_one_of_its_servers_takes_connections():
+    async def ready(*urls: str) -> bool:
+        async with Fleet(Settings.from_config({"BOKEH_SERVERS": urls}), {}) as fleet:
+            return await fleet.is_ready()
+
+    with create_server(("127.0.0.1", 0)) as listener:
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert asyncio.run(ready("http://127.0.0.1:9", f"http://{host}/below/this"))
+    assert not asyncio.run(ready(f"http://{host}", "https://[::1]:9", "http://user@127.0.0.1:9"))
