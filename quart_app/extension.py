@@ -17,12 +17,11 @@ from quart import Quart, has_request_context, request
 from quart_app.catalogue import BokehApp, discover
 from quart_app.embed import script, shell
 from quart_app.embed.assets import Assets
-from quart_app.embed.delivery import Delivery
+from quart_app.embed.delivery import Delivery, PulledSession
 from quart_app.embed.errors import ApplicationFailed, EmbedError, OriginNotAllowed
 from quart_app.embed.limits import Place
 from quart_app.embed.pull import Arguments, Customize, Passed
 from quart_app.embed.puller import Puller
-from quart_app.embed.session import PulledSession
 from quart_app.embed.visitor import current_visitor, give_cookie, visitor_of
 from quart_app.proxies import TrustedProxies
 from quart_app.relay.relay import Relay

@@ -92,7 +92,7 @@ async def renew(application: str) -> dict[str, object]:
     if not ticket.renewable:
         raise Forbidden("only its page can start this plot again")
     session = await extension().pull(application)
-    return extension().delivery.block(session).as_dict()
+    return extension().delivery.block(session)
 
 
 @routes.post("/bokeh/session/<application>/state")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from harness import Site
+from relaying import FakeServer
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +12,10 @@ def site() -> Iterator[Site]:
     """The site as a newcomer starts it."""
     with Site() as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeServer]:
+    """A Bokeh server that is none, and does what the test tells it."""
+    with FakeServer() as fake:
+        yield fake

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
@@ -20,6 +24,7 @@ T = TypeVar("T")
 SECRET = "a secret key of tests, long enough"  # noqa: S105
 VISITOR = "v" * 43
 APP = "app"
+PATH = f"/bokeh/server-1/{APP}/ws"
 READY = r"Running on https?://127\.0\.0\.1:(\d+)"
 
 
@@ -49,10 +54,18 @@ def ticket(url: str, session_id: str = "s", visitor: str = VISITOR, **changes: A
         "server": "server-1",
         "url": url,
         "generation": "",
-        "expires": int(time.time()) + 60,
+        "session_expiry": int(time.time()) + 60,
     }
     keys = ticket_keys([changes.pop("secret", SECRET).encode()])
     return mint(Ticket(**{**content, **changes}), visitor, keys)
+
+
+def altered(minted: str) -> str:
+    """Return the ticket with another session in it, and the signature that it had."""
+    body, _, signature = minted.partition(".")
+    content = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    content["session_id"] = "another session"
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=") + "." + signature
 
 
 def web_process(site: Site) -> psutil.Process:
@@ -86,9 +99,7 @@ class Client:
             assert answer.status == 200, await answer.text()
             return await answer.json(content_type=None)
 
-    async def attach(
-        self, ticket: str, path: str = f"/bokeh/server-1/{APP}/ws", **headers: str
-    ) -> aiohttp.ClientWebSocketResponse:
+    async def attach(self, ticket: str, path: str = PATH, **headers: str) -> aiohttp.ClientWebSocketResponse:
         return await self._http.ws_connect(
             self.url + path,
             protocols=("bokeh", ticket),
@@ -97,7 +108,7 @@ class Client:
             timeout=aiohttp.ClientWSTimeout(ws_close=2),
         )
 
-    async def status_of(self, ticket: str, path: str = f"/bokeh/server-1/{APP}/ws", **headers: str) -> int:
+    async def status_of(self, ticket: str, path: str = PATH, **headers: str) -> int:
         """Return the HTTP status with which a websocket is answered."""
         try:
             websocket = await self.attach(ticket, path, **headers)
@@ -105,6 +116,47 @@ class Client:
             return error.status
         await websocket.close()
         return 101
+
+
+@dataclass
+class Attempt:
+    """One handshake. ``None`` leaves a header out; text in braces is filled in."""
+
+    minted: str
+    method: str = "GET"
+    path: str = PATH
+    version: str = "1.1"
+    host: str | None = "{host}"
+    origin: str | None = "http://{host}"
+    cookie: str | None = f"quart_bokeh_visitor={VISITOR}"
+    protocol: str | None = "bokeh, {ticket}"
+    websocket_version: str = "13"
+    more: list[str] = field(default_factory=list)
+    body: bytes = b""
+
+    def send(self, url: str) -> socket.socket:
+        """Send it to the site, and return the connection before the answer."""
+        host = url.removeprefix("http://")
+        name, _, port = host.partition(":")
+        connection = socket.create_connection((name, int(port)), timeout=10)
+        connection.sendall(self.request(host))
+        return connection
+
+    def request(self, host: str) -> bytes:
+        headers = {
+            "Host": self.host,
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": self.websocket_version,
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Origin": self.origin,
+            "Cookie": self.cookie,
+            "Sec-WebSocket-Protocol": self.protocol,
+        }
+        lines = [f"{self.method} {self.path} HTTP/{self.version}"]
+        lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
+        text = "\r\n".join([*lines, *self.more, "", ""])
+        return text.replace("{host}", host).replace("{ticket}", self.minted).encode("latin-1") + self.body
 
 
 Behaviour = Callable[[web.WebSocketResponse], Awaitable[None]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import asdict, dataclass, field
 from time import time
-from typing import Protocol
+from typing import Any
 
 import bokeh
 from markupsafe import Markup
@@ -12,7 +13,7 @@ from quart import has_request_context, request
 
 from quart_app.embed.assets import Assets
 from quart_app.embed.extensions import AtThisSite
-from quart_app.embed.script import Block, direct, early, relay
+from quart_app.embed.script import direct, early, element
 from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.embed.visitor import current_visitor
 from quart_app.servers.outline import Outline
@@ -20,21 +21,43 @@ from quart_app.servers.server import Server
 from quart_app.settings import Settings
 
 
-class Session(Protocol):
-    """A pulled session, as far as its page is concerned."""
+@dataclass(frozen=True)
+class PulledSession:
+    """A session that waits on its server for the browser of one page."""
+
+    id: str
+    """Bokeh's session id. Whoever knows it has the session: it belongs in one page and in no log."""
+    application: str
+    server: Server
+    generation: str
+    """Which start of its server has it."""
+    outline: Outline
+    delivery: Delivery = field(repr=False)
+    renewable: bool = False
+    """Whether its route has passed nothing to it, so that another one is as good."""
 
     @property
-    def id(self) -> str: ...
+    def script(self) -> Markup:
+        """What the page's template shows at ``{{ script|indent(4)|safe }}``."""
+        return self.delivery.script(self)
+
     @property
-    def application(self) -> str: ...
+    def root_names(self) -> list[str]:
+        """The names of the document's roots that have one, in the document's order."""
+        return [root.name for root in self.outline.roots if root.name]
+
+    def root(self, name: str) -> Markup:
+        """Return what a template shows in the place of this root alone: the root's name, or its id.
+
+        All roots of a session share one connection. Raises LookupError for a name that no root has.
+        """
+        return self.delivery.root(self, name)
+
     @property
-    def server(self) -> Server: ...
-    @property
-    def outline(self) -> Outline: ...
-    @property
-    def generation(self) -> str: ...
-    @property
-    def renewable(self) -> bool: ...
+    def is_usable(self) -> bool:
+        """Whether the server that has it is there, as far as this process knows."""
+        server = self.server
+        return server.is_running and not server.is_resting and server.generation == self.generation
 
 
 class Delivery:
@@ -48,23 +71,27 @@ class Delivery:
         self._templates: dict[str, bool] = {}
         """Whether it had a page of its own."""
 
-    def script(self, session: Session) -> Markup:
+    def script(self, session: PulledSession) -> Markup:
         """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
         if self._settings.delivery == "direct":
             return direct(session.id, session.server.browser_url(session.application))
-        return self._relay(session, None)
+        return self._element(self.block(session))
 
-    def root(self, session: Session, name: str) -> Markup:
+    def root(self, session: PulledSession, name: str) -> Markup:
         """Return the text that embeds one root. Raises LookupError for a name that no root has."""
         if not any(name in (root.name, root.id) for root in session.outline.roots):
-            names = [root.name for root in session.outline.roots if root.name]
-            raise LookupError(f"“{session.application}” has no root named {name!r}, only {names}")
+            raise LookupError(
+                f"“{session.application}” has no root named {name!r}, only {session.root_names}"
+            )
         if self._settings.delivery == "direct":
             raise RuntimeError("Bokeh's own script places all roots together: set BOKEH_DELIVERY to 'relay'")
-        return self._relay(session, name)
+        return self._element({**self.block(session), "root": name})
 
-    def block(self, session: Session) -> Block:
-        """Return what the loader has to know, with a ticket for the visitor of this request."""
+    def block(self, session: PulledSession) -> dict[str, Any]:
+        """Return what the loader has to know, with a ticket for the visitor of this request.
+
+        static/embed.js says what each key means. All URLs begin at the host, with the path prefix.
+        """
         if not has_request_context():
             raise RuntimeError(
                 "a session's script is for one visitor: ask for it while a request is answered"
@@ -75,24 +102,24 @@ class Delivery:
         needed, others = self._assets.bundles(outline.types, outline.code)
         self._seen[application] = needed
         self._templates[application] = outline.has_template
-        return Block(
-            app=application,
-            ticket=self._ticket(session),
-            path=f"{request.root_path}/bokeh/{server.name}/{application}",
-            renew=f"{request.root_path}/bokeh/session/{application}",
-            bokeh=bokeh.__version__,
-            dev=self._settings.dev,
-            roots=session.outline.roots,
-            bundles=tuple(self._bundle(application, name) for name in needed),
-            others=tuple(map(self._url, others)),
-            links={
+        return {
+            "app": application,
+            "ticket": self._ticket(session),
+            "path": f"{request.root_path}/bokeh/{server.name}/{application}",
+            "renew": f"{request.root_path}/bokeh/session/{application}",
+            "bokeh": bokeh.__version__,
+            "dev": self._settings.dev,
+            "roots": [asdict(root) for root in session.outline.roots],
+            "bundles": [self._bundle(application, name) for name in needed],
+            "others": [self._url(name) for name in others],
+            "links": {
                 type_: [(kind, here.url(url), name) for kind, url, name in links]
                 for type_, links in outline.links.items()
             },
-            copies=here.copies,
-        )
+            "copies": here.copies,
+        }
 
-    def _ticket(self, session: Session) -> str:
+    def _ticket(self, session: PulledSession) -> str:
         """Return the visitor's ticket; the visitor's cookie goes out with the response."""
         content = Ticket(
             session_id=session.id,
@@ -100,7 +127,7 @@ class Delivery:
             server=session.server.name,
             url=session.server.url,
             generation=session.generation,
-            expires=int(time()) + LIFETIME,
+            session_expiry=int(time()) + LIFETIME,
             renewable=session.renewable,
         )
         return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
@@ -134,6 +161,5 @@ class Delivery:
         key = hmac.digest(self._settings.secret_key, b"quart-bokeh models", "sha256")
         return hmac.digest(key, f"{application}/{file_name}".encode(errors="replace"), "sha256").hex()[:32]
 
-    def _relay(self, session: Session, root: str | None) -> Markup:
-        block = self.block(session)
-        return relay(block, loader=self.url("embed.js"), stylesheet=self.url("embed.css"), root=root)
+    def _element(self, block: dict[str, Any]) -> Markup:
+        return element(block, loader=self.url("embed.js"), stylesheet=self.url("embed.css"))

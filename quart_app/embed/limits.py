@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import TracebackType
+from contextlib import ExitStack
 
 from quart_app.embed.errors import TooManyFromOne, TooManyWaiting
 
 
-class Place:
+class Place(ExitStack):
     """One page's place among those that wait: given back at the end of ``with``, or by ``release``."""
-
-    def __init__(self, waiting: Waiting, keys: list[tuple[str, str]]) -> None:
-        self._waiting = waiting
-        self._keys: list[tuple[str, str]] | None = keys
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
 
     def release(self) -> None:
         """Give the place back; a second time does nothing."""
-        if self._keys is not None:
-            self._waiting.leave(self._keys)
-            self._keys = None
+        self.close()
 
 
 class Waiting:
@@ -59,9 +46,11 @@ class Waiting:
             raise TooManyWaiting
         self.count += 1
         self._waiting.update(keys)
-        return Place(self, keys)
+        place = Place()
+        place.callback(self._leave, keys)
+        return place
 
-    def leave(self, keys: list[tuple[str, str]]) -> None:
+    def _leave(self, keys: list[tuple[str, str]]) -> None:
         self.count -= 1
         self._waiting.subtract(keys)
         self._waiting += Counter()  # drops those at zero

@@ -16,7 +16,7 @@ from bokeh.core.types import ID
 from bokeh.util.token import generate_jwt_token
 
 from quart_app.catalogue import BokehApp
-from quart_app.embed.delivery import Delivery
+from quart_app.embed.delivery import Delivery, PulledSession
 from quart_app.embed.errors import (
     ApplicationFailed,
     EmbedError,
@@ -27,7 +27,6 @@ from quart_app.embed.errors import (
 )
 from quart_app.embed.limits import Place, Waiting
 from quart_app.embed.pull import Customize, Full, Passed, Pull, Pulled, Unreachable
-from quart_app.embed.session import PulledSession
 from quart_app.embed.template import Template, fetch_template
 from quart_app.embed.warm import Warm
 from quart_app.servers.fleet import Fleet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from bokeh.core.types import ID
 from bokeh.embed import server_session
@@ -11,10 +11,8 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from quart_app.embed.errors import EmbedError
-from quart_app.servers.extensions import Link
-from quart_app.servers.outline import Root
 
-RELAY = Markup(
+ELEMENT = Markup(
     """\
 {preloads}
 {stylesheet}
@@ -46,52 +44,17 @@ def direct(session_id: str, url: str) -> Markup:
     return Markup(server_session(session_id=ID(session_id), url=url))
 
 
-@dataclass(frozen=True)
-class Block:
-    """What the loader in the page has to know about a session: the data block, key for key.
-
-    All URLs begin at the host: they have the path prefix in them.
-    """
-
-    app: str
-    ticket: str
-    path: str
-    """Of the websocket, without its ``/ws``."""
-    renew: str
-    """Where an element that came later asks for a new session, and, at ``/state``, every one for its own."""
-    bokeh: str
-    """Version of the BokehJS in the bundles."""
-    dev: bool
-    """Whether the page gets a new session by itself, as its application is being written."""
-    roots: tuple[Root, ...]
-    bundles: tuple[str, ...]
-    """URLs of the scripts that the document needs, in the order of loading."""
-    others: tuple[str, ...]
-    """URLs of those that it may need when it changes."""
-    links: Mapping[str, Sequence[Link]] = field(default_factory=dict)
-    """What models of other packages need, by their types: as in an Outline, with URLs for this page."""
-    copies: Mapping[str, str] = field(default_factory=dict)
-    """Where their files are on the Internet, and where on this site."""
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
-
-
-def relay(block: Block, *, loader: str, stylesheet: str, root: str | None = None) -> Markup:
-    """Return an element with the data block, and our loader: the browser then talks to this site only.
+def element(block: Mapping[str, Any], *, loader: str, stylesheet: str) -> Markup:
+    """Return an element with a data block, and our loader: the browser then talks to this site only.
 
     loader, stylesheet: URLs of embed.js and embed.css.
-    root: name of the one root that the element shows; None: all of them.
     """
-    content = block.as_dict()
-    if root is not None:
-        content["root"] = root
-    return RELAY.format(
-        app=block.app,
-        block=htmlsafe_json_dumps(content, separators=(",", ":")),
+    return ELEMENT.format(
+        app=block["app"],
+        block=htmlsafe_json_dumps(block, separators=(",", ":")),
         loader=LOADER.format(loader),
         stylesheet=STYLESHEET.format(stylesheet),
-        preloads=preloads(block.bundles),
+        preloads=preloads(block["bundles"]),
     )
 
 
@@ -107,11 +70,10 @@ def early(urls: Sequence[str], *, loader: str, stylesheet: str) -> Markup:
 
 def failure(application: str, error: EmbedError, *, stylesheet: str) -> Markup:
     """Return what stands in a page that has begun, in place of a plot that there will not be."""
-    error_id = getattr(error, "id", None)
     return FAILURE.format(
         stylesheet=stylesheet,
         app=application,
         title=error.name,
         text=error.description,
-        error_id=error_id or "",
+        error_id=getattr(error, "id", ""),
     )

@@ -1,9 +1,9 @@
 """What a browser must show to attach to a session: made for a page, checked at the relay.
 
-A ticket is text of the shape ``body.signature``. The body is base64url JSON with the two names that
-BokehJS reads in a token, so a page can hand it to BokehJS; to a Bokeh server it means nothing. The
-signature covers the body and the value of the visitor's cookie, which scripts cannot read: a ticket that
-has been copied out of a page is worth nothing in another browser.
+A ticket is text of the shape ``body.signature``. The body is base64url JSON, in which our loader reads
+``session_expiry`` and ``generation``; to a Bokeh server it means nothing. The signature covers the body and
+the value of the visitor's cookie, which scripts cannot read: a ticket that has been copied out of a page is
+worth nothing in another browser.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import base64
 import hmac
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 LIFETIME = 12 * 3600
 """Seconds for which a page may come back to its session with the ticket it was given."""
@@ -39,8 +39,8 @@ class Ticket:
     """Its address, for web processes that share the key but not the server."""
     generation: str
     """Which start of that server; empty for servers that others run."""
-    expires: int
-    """Unix time, in seconds."""
+    session_expiry: int
+    """Until when it is good: Unix time, in seconds."""
     renewable: bool = False
     """Whether the visitor may have a new session without the page: its route has passed nothing to it."""
 
@@ -52,16 +52,7 @@ def ticket_keys(secrets: Sequence[bytes]) -> tuple[bytes, ...]:
 
 def mint(ticket: Ticket, visitor: str, keys: Sequence[bytes]) -> str:
     """Sign a ticket for the visitor, with the first key."""
-    content = {
-        "session_id": ticket.session_id,
-        "session_expiry": ticket.expires,
-        "application": ticket.application,
-        "server": ticket.server,
-        "url": ticket.url,
-        "generation": ticket.generation,
-        "renewable": ticket.renewable,
-    }
-    body = _encode(json.dumps(content, separators=(",", ":")).encode())
+    body = _encode(json.dumps(asdict(ticket), separators=(",", ":")).encode())
     return f"{body}.{_signature(body, visitor, keys[0])}"
 
 
@@ -78,11 +69,10 @@ def verify(text: str, visitor: str, keys: Sequence[bytes], now: float) -> Ticket
     good = [hmac.compare_digest(_signature(body, visitor, key).encode(), given) for key in keys]
     if not any(good):
         raise TicketRefused(403, "the ticket is not this visitor's")
-    content = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    expires = content.pop("session_expiry")
-    if now >= expires:
+    ticket = Ticket(**json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
+    if now >= ticket.session_expiry:
         raise TicketRefused(410, "the ticket has expired")
-    return Ticket(expires=expires, **content)
+    return ticket
 
 
 def _signature(body: str, visitor: str, key: bytes) -> str:

@@ -13,8 +13,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from quart_app.embed.delivery import PulledSession
 from quart_app.embed.errors import ApplicationFailed
-from quart_app.embed.session import PulledSession
 from quart_app.servers.supervisor import backoff
 
 log = logging.getLogger(__name__)

@@ -49,17 +49,15 @@ def apply(*corrections: Callable[[], None]) -> None:
             log.warning("This Bokeh has changed %s: that is not corrected", changed)
 
 
-def leave_out_broken_applications() -> dict[str, str]:
-    """Serve the applications that can be loaded, and return the others: path and error.
+def leave_out_broken_applications(broken: dict[str, str]) -> None:
+    """Serve the applications that can be loaded, and put the others into ``broken``: path and error.
 
     ``bokeh serve`` (all versions up to 3.10) ends with the first application that cannot be parsed, or
     whose ``app_hooks.py`` or theme fails, and takes all others with it. The dictionary fills while the
     command loads its applications.
     """
-    broken: dict[str, str] = {}
-    if not hasattr(serve, "build_single_handler_applications"):
-        log.warning("This Bokeh loads its applications in another way: a broken one stops them all")
-        return broken
+    is_stock = "build_single_handler_applications" in names_of(serve.Serve.invoke)
+    require("how it loads its applications", is_stock)
 
     def build(paths: list[str], argvs: dict[str, list[str]] | None = None) -> dict[str, Application]:
         applications: dict[str, Application] = {}
@@ -72,25 +70,7 @@ def leave_out_broken_applications() -> dict[str, str]:
                 broken[path] = text.partition("\n")[0] or type(error).__name__
         return applications
 
-    serve.build_single_handler_applications = build
-    return broken
-
-
-def survive_sys_exit() -> None:
-    """Let ``sys.exit()`` in an application end its run, not the server.
-
-    Bokeh (all versions up to 3.10) catches Exception only, so that one visit to such an application ends
-    the sessions of all. What it has added to its document until then is shown.
-    """
-    initialize_document = Application.initialize_document
-
-    def survive(self: Application, doc: Document) -> None:
-        try:
-            initialize_document(self, doc)
-        except SystemExit as error:
-            log.error("The application called sys.exit(%r)", error.code)
-
-    Application.initialize_document = survive  # type: ignore[method-assign]
+    vars(serve)["build_single_handler_applications"] = build
 
 
 _failures: WeakKeyDictionary[Document, str] = WeakKeyDictionary()
@@ -101,22 +81,27 @@ def failure_of(doc: Document) -> str | None:
     return _failures.get(doc)
 
 
-def remember_failures() -> None:
-    """Remember which documents a script left half done because it raised.
+def note_failures() -> None:
+    """Remember which documents a script left half done, and let its ``sys.exit()`` end nothing but its run.
 
-    Bokeh (all versions up to 3.10, a TODO in ``Application.initialize_document``) writes the error into
-    its log, and serves the document as if nothing had happened.
+    Bokeh (all versions up to 3.10, a TODO in ``Application.initialize_document``) writes a script's error
+    into its log, and serves the document as if nothing had happened. ``SystemExit`` it does not catch: one
+    visit to such an application ends the sessions of all. What was in the document by then is shown.
     """
-    initialize_document = Application.initialize_document
+    initialize = Application.initialize_document
+    require("how a document is filled", {"modify_document", "failed", "error"} <= names_of(initialize))
 
-    def remember(self: Application, doc: Document) -> None:
-        initialize_document(self, doc)
+    def initialize_document(self: Application, doc: Document) -> None:
+        try:
+            initialize(self, doc)
+        except SystemExit as error:
+            log.error("The application called sys.exit(%r)", error.code)
         for handler in self.handlers:
             # Only these forget the failure of the run before.
             if isinstance(handler, CodeHandler | DirectoryHandler) and handler.failed:
                 _failures[doc] = handler.error or "it failed"
 
-    Application.initialize_document = remember  # type: ignore[method-assign]
+    Application.initialize_document = initialize_document  # type: ignore[method-assign]
 
 
 def free_the_id_of_a_failed_session() -> None:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from time import monotonic
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from bokeh.server.util import check_allowlist
 from bokeh.settings import settings as bokeh_settings
@@ -79,13 +80,11 @@ class Fleet:
     async def is_ready(self) -> bool:
         """Whether a server accepts connections now."""
         for server in by_turns(self.servers):
-            scheme, _, address = server.url.partition("://")
-            host, _, port = address.partition("/")[0].rpartition(":")
-            if not host:
-                host, port = port, "443" if scheme == "https" else "80"
+            address = urlsplit(server.url)
+            port = address.port or (443 if address.scheme == "https" else 80)
             try:
                 async with asyncio.timeout(2):
-                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                    _, writer = await asyncio.open_connection(address.hostname, port)
             except (OSError, TimeoutError):
                 continue
             writer.close()

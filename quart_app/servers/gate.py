@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from bokeh.util.token import (
     check_session_id_signature,
@@ -115,8 +116,13 @@ class Gate:
         self.starts: dict[str, str] = {}
         """By path of an application, how its last session's creation ended: ``ok`` or ``error``."""
         self._making = 0
-        self._waiting: dict[ServerSession, tuple[ApplicationContext, float]] = {}
-        """Sessions that no browser has come for yet, the oldest first, and since when they wait."""
+        self._waiting: WeakKeyDictionary[ServerSession, tuple[ApplicationContext, float]] = (
+            WeakKeyDictionary()
+        )
+        """Sessions that no browser has come for yet, the oldest first, and since when they wait.
+
+        Weak, for most of them expire: pages of crawlers, and warm sessions that have been renewed.
+        """
 
     @property
     def live(self) -> int:

@@ -65,14 +65,13 @@ class Serve(BokehServe):
 
     def invoke(self, args: argparse.Namespace) -> None:
         self._lifeline = hold_lifeline() if args.supervised else None
-        self._broken = corrections.leave_out_broken_applications() if args.supervised else {}
+        self._broken: dict[str, str] = {}
         self._gate = Gate(args.max_sessions)
         self._collector = Collector(lambda: self._gate.live)
         self._lag = Lag()
         self._grace = args.drain_seconds
         corrections.apply(
-            corrections.survive_sys_exit,
-            corrections.remember_failures,
+            corrections.note_failures,
             corrections.free_the_id_of_a_failed_session,
             corrections.end_sessions_in_batches,
             partial(corrections.end_documents_without_collecting, self._collector),
@@ -82,6 +81,8 @@ class Serve(BokehServe):
             handlers.install,
             page.install,
         )
+        if args.supervised:
+            corrections.apply(partial(corrections.leave_out_broken_applications, self._broken))
         level = settings.py_log_level(args.log_level)
         logging.getLogger("quart_app").setLevel(logging.INFO if level is None else level)
         super().invoke(args)

@@ -27,12 +27,6 @@ TALK = """async ([ticket, size]) => new Promise((done) => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def fake() -> Iterator[FakeServer]:
-    with FakeServer() as fake:
-        yield fake
-
-
 @pytest.fixture
 def site(fake: FakeServer, tmp_path: Path) -> Iterator[RelayedSite]:
     if shutil.which("openssl") is None:

@@ -13,7 +13,7 @@ embed = BokehEmbed(app)
 async def session(name):
     pulled = await embed.pull(name)
     block = embed.delivery.block(pulled)
-    return {"ticket": block.ticket, "path": f"{block.path}/ws", "id": pulled.id}
+    return {"ticket": block["ticket"], "path": block["path"] + "/ws", "id": pulled.id}
 
 
 @app.get("/tasks")

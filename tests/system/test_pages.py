@@ -29,6 +29,7 @@ def test_each_application_has_a_page_with_the_script_of_a_new_session(site, name
     assert one.headers["cache-control"] == "no-store"
     blocks = [data_block(page.text) for page in (one, two)]
     assert all(block["app"] == name for block in blocks)
+    assert all("root" not in block for block in blocks)
     assert ticket(blocks[0])["session_id"] != ticket(blocks[1])["session_id"]
 
 

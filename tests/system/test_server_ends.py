@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 
 import pytest
 from bokeh_server import OURS, STOCK, Client, Serve, new_id, refusal, run, token, visit
@@ -19,7 +21,7 @@ import gc, json, weakref
 from pathlib import Path
 
 counts = {"collections": 0, "searches": 0, "ended": 0, "alive": 0}
-documents = weakref.WeakSet()
+living = weakref.WeakSet()
 
 def on_collection(phase, info):
     if phase == "start" and info["generation"] == 2:
@@ -36,15 +38,16 @@ def on_server_loaded(server_context):
     PeriodicCallback(write, 50).start()
 
 def write():
-    counts["alive"] = len(documents)
+    counts["alive"] = len(living)
     file = Path(__file__).with_name("counts.json")
     file.with_suffix(".new").write_text(json.dumps(counts))
     file.with_suffix(".new").replace(file)
 
 def on_session_created(session_context):
-    documents.add(session_context._document)
+    living.add(session_context._document)
 
 def on_session_destroyed(session_context):
+    living.add(session_context.session)
     counts["ended"] += 1
 """
 
@@ -99,6 +102,73 @@ def test_stock_bokeh_collects_and_searches_at_the_end_of_each_session(counted):
         cost = end_sessions(server, counted)
         assert cost["searches"] >= SESSIONS
         assert cost["collections"] >= SESSIONS
+
+
+END_MANY = """
+import asyncio, sys
+from bokeh.application import Application
+from bokeh.server.contexts import ApplicationContext
+from tornado.ioloop import IOLoop
+from quart_app.servers import corrections
+
+async def main():
+    context = ApplicationContext(Application(), io_loop=IOLoop.current(), url="/")
+    for number in range(64):
+        (await context.create_session_if_needed(str(number))).request_expiration()
+    counts = []
+
+    async def count():
+        while True:
+            counts.append(len(context._sessions))
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await asyncio.sleep(0)
+    await context._cleanup_sessions(10_000)
+    counting.cancel()
+    counts.append(len(context._sessions))
+    assert (counts[0], counts[-1]) == (64, 0)
+    gone = [before - after for before, after in zip(counts, counts[1:])]
+    print(max(gone), sum(number > 0 for number in gone))
+
+if sys.argv[1] == "ours":
+    corrections.apply(corrections.end_sessions_in_batches)
+asyncio.run(main())
+"""
+
+DESTROY = """
+import gc, sys, weakref
+from bokeh.plotting import figure
+from quart_app.servers import corrections
+
+if sys.argv[1] == "ours":
+    corrections.apply(corrections.let_models_go)
+gc.disable()
+plot = figure()
+plot.properties_with_values()
+gone = weakref.ref(plot)
+plot.destroy()
+del plot
+print(gone() is None)
+"""
+
+
+def say(script: str, whose: str) -> list[str]:
+    command = [sys.executable, "-W", "ignore", "-c", script, whose]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_expired_sessions_end_some_at_a_time():
+    """What the script prints: how many of 64 end in one turn of the loop, and in how many turns they do."""
+    at_once, turns = map(int, say(END_MANY, "ours"))
+    assert at_once == 8
+    assert turns <= 16
+    assert say(END_MANY, "stock") in (["64", "1"], ["1", "64"])  # up to Bokeh 3.9, and 3.10
+
+
+def test_a_model_that_has_ended_is_gone_without_the_collector():
+    assert say(DESTROY, "ours") == ["True"]
+    assert say(DESTROY, "stock") == ["False"]
 
 
 PROBE = """

@@ -6,7 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from bokeh_server import Serve, new_id, refusal, token, visit
+from bokeh_server import OURS, STOCK, Client, Serve, new_id, refusal, run, token, visit
+from tornado.httpclient import HTTPClientError
+
+GOOD = """
+from bokeh.io import curdoc
+from bokeh.models import Div
+curdoc().add_root(Div(text="here"))
+"""
+HALF = GOOD + "raise RuntimeError('the other reason')"
 
 CREATE_TWICE = """
 import asyncio, sys
@@ -64,13 +72,8 @@ def test_stock_bokeh_keeps_the_id_of_a_function_that_raised_up_to_3_9():
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("apps")
     (folder / "raises.py").write_text("raise RuntimeError('the reason')")
-    (folder / "half.py").write_text(
-        "from bokeh.io import curdoc\nfrom bokeh.models import Div\n"
-        "curdoc().add_root(Div(text='half'))\nraise RuntimeError('the other reason')"
-    )
-    (folder / "good.py").write_text(
-        "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div(text='good'))"
-    )
+    (folder / "half.py").write_text(HALF)
+    (folder / "good.py").write_text(GOOD)
     with Serve(*sorted(folder.glob("*.py"))) as server:
         yield server
 
@@ -86,6 +89,37 @@ def test_a_script_that_raises_is_a_500_before_the_upgrade_and_frees_the_id(serve
         # once in the line, once in the traceback's last one
         assert server.output().count(f"RuntimeError: {reason}") == before + number
     assert server.health()["applications"][f"/{name}"] == {"sessions": 0, "connections": 0, "starts": "error"}
+
+
+def test_stock_bokeh_shows_what_a_script_that_raised_has_left(tmp_path):
+    (tmp_path / "half.py").write_text(HALF)
+    with Serve(tmp_path / "half.py", command=STOCK) as stock:
+        assert visit(stock, "half", token(new_id(), create=True)).roots
+
+
+@pytest.mark.parametrize(("command", "ends"), [(OURS, False), (STOCK, True)])
+def test_an_application_that_exits_ends_a_stock_server_and_not_ours(tmp_path, command, ends):
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit('enough')")
+    with Serve(tmp_path / "exits.py", command=command) as server:
+
+        async def open_it() -> None:
+            await Client.connect(server, "exits", token(new_id(), create=True))
+
+        if ends:
+            with pytest.raises((EOFError, HTTPClientError, OSError)):
+                run(open_it())
+            assert server.popen.wait(10) != 0
+        else:
+            run(open_it())
+            run(open_it())
+            assert server.output().count("The application called sys.exit('enough')") == 2
+
+
+def test_stock_bokeh_ends_with_the_first_application_that_cannot_be_loaded(tmp_path):
+    (tmp_path / "good.py").write_text(GOOD)
+    (tmp_path / "unparsable.py").write_text("x = (")
+    with pytest.raises(AssertionError, match="it ended with 1"):
+        Serve(*sorted(tmp_path.glob("*.py")), command=STOCK).__enter__()
 
 
 def test_the_others_run_and_the_health_tells_which(server):

@@ -6,26 +6,20 @@ import re
 import pytest
 from jinja2.filters import do_indent
 
-from quart_app.embed.pull import Root
-from quart_app.embed.script import Block, relay
+from quart_app.embed.script import element
 from quart_app.headers import page_headers
 from quart_app.settings import Settings, SettingsError
 
-BLOCK = Block(
-    app="sliders",
-    ticket="body.signature",
-    path="/bokeh/server-1/sliders",
-    renew="/bokeh/session/sliders",
-    bokeh="3.9.2",
-    dev=False,
-    roots=(Root("p1", "</script><script>alert(1)</script>"), Root("p2", None)),
-    bundles=("/bokeh/assets/bokeh-1.js", "/bokeh/assets/bokeh-widgets-1.js"),
-    others=(),
-)
+BLOCK = {
+    "app": "sliders",
+    "ticket": "body.signature",
+    "roots": [{"id": "p1", "name": "</script><script>alert(1)</script>"}, {"id": "p2", "name": None}],
+    "bundles": ["/bokeh/assets/bokeh-1.js", "/bokeh/assets/bokeh-widgets-1.js"],
+}
 
 
 def test_the_text_survives_indentation_and_what_names_may_contain():
-    text = relay(BLOCK, loader="/embed.js", stylesheet="/embed.css", root="plot")
+    text = element({**BLOCK, "root": "plot"}, loader="/embed.js", stylesheet="/embed.css")
     indented = do_indent(str(text), 4)
     [found] = re.findall(r'<script type="application/json">(.*?)</script>', indented)
     content = json.loads(found)
@@ -35,12 +29,11 @@ def test_the_text_survives_indentation_and_what_names_may_contain():
 
 
 def test_no_script_in_the_text_is_an_inline_one():
-    text = relay(BLOCK, loader="/embed.js", stylesheet="/embed.css")
+    text = element(BLOCK, loader="/embed.js", stylesheet="/embed.css")
     assert re.findall(r"<script[^>]*>", text) == [
         '<script type="application/json">',
         '<script type="module" async src="/embed.js">',
     ]
-    assert '"root":' not in text
     assert text.count('rel="preload"') == 2
 
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from socket import create_server
 
 import pytest
+from bokeh.application import Application
+from bokeh.command.subcommands.serve import Serve
 from bokeh.document import Document, document
 
 from quart_app.servers import corrections
@@ -86,6 +90,17 @@ def test_a_correction_steps_aside_with_a_warning_where_bokeh_has_changed(caplog,
     assert "This Bokeh has changed how a document ends" in caplog.text
 
 
+def test_every_correction_steps_aside_where_bokeh_has_changed(caplog, monkeypatch):
+    def changed(*args: object) -> None: ...
+
+    monkeypatch.setattr(Application, "initialize_document", changed)
+    monkeypatch.setattr(Serve, "invoke", changed)
+    broken: dict[str, str] = {}
+    corrections.apply(corrections.note_failures, partial(corrections.leave_out_broken_applications, broken))
+    assert Application.initialize_document is changed
+    assert caplog.text.count("This Bokeh has changed") == 2
+
+
 def test_every_server_has_a_name_that_fits_a_url():
     settings = Settings.from_config({"BOKEH_SERVERS": "http://h:1,http://h:2/p"})
 
@@ -96,3 +111,14 @@ def test_every_server_has_a_name_that_fits_a_url():
             return [server.name for server in fleet.servers]
 
     assert asyncio.run(names()) == ["server-1", "server-2"]
+
+
+def test_a_site_is_ready_while_one_of_its_servers_takes_connections():
+    async def ready(*urls: str) -> bool:
+        async with Fleet(Settings.from_config({"BOKEH_SERVERS": urls}), {}) as fleet:
+            return await fleet.is_ready()
+
+    with create_server(("127.0.0.1", 0)) as listener:
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert asyncio.run(ready("http://127.0.0.1:9", f"http://{host}/below/this"))
+    assert not asyncio.run(ready(f"http://{host}", "https://[::1]:9", "http://user@127.0.0.1:9"))

@@ -23,6 +23,7 @@ def test_servers_are_separated_by_commas():
     [
         ("BOKEH_SERVERS", "localhost:5006"),
         ("BOKEH_SERVERS", "http://localhost:port"),
+        ("BOKEH_SERVERS", 5006),
         ("BOKEH_PROCESSES", "many"),
         ("BOKEH_PROCESSES", 0),
         ("BOKEH_PROCESSES", 1.5),

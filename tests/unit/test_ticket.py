@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import replace
 
 import pytest
 from bokeh.util.token import get_session_id
+from relaying import altered
 
 from quart_app.embed.ticket import Ticket, TicketRefused, mint, ticket_keys, verify
 
-TICKET = Ticket("id.signature", "sliders", "server-1", "http://127.0.0.1:5006", "g", expires=1000)
+TICKET = Ticket("id.signature", "sliders", "server-1", "http://127.0.0.1:5006", "g", session_expiry=1000)
 NEW, OLD, OTHER = ticket_keys([b"new" * 11, b"old" * 11, b"other" * 7])
 
 
@@ -33,13 +32,6 @@ def test_an_expired_ticket_is_gone_and_not_forbidden():
     with pytest.raises(TicketRefused) as refused:
         verify(mint(TICKET, "v", [NEW]), "v", [NEW], now=1000)
     assert refused.value.status == 410
-
-
-def altered(text: str) -> str:
-    body, _, signature = text.partition(".")
-    content = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    content["session_id"] = "other"
-    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=") + "." + signature
 
 
 @pytest.mark.parametrize(

@@ -2,76 +2,36 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import re
-import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from harness import Site, wait_until
-from relaying import SECRET, VISITOR, Client, FakeServer, RelayedSite, echo, run, ticket, web_process
+from relaying import (
+    PATH,
+    SECRET,
+    VISITOR,
+    Attempt,
+    Client,
+    RelayedSite,
+    altered,
+    echo,
+    run,
+    ticket,
+    web_process,
+)
 
-PATH = "/bokeh/server-1/app/ws"
 STRANGER = "w" * 43
 SESSION = "the-session-of-the-page"
 
 
-@pytest.fixture(scope="module")
-def fake() -> Iterator[FakeServer]:
-    with FakeServer() as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def site(fake) -> Iterator[Site]:
-    with RelayedSite(BOKEH_SERVERS=fake.url) as site:
-        yield site
-
-
-@dataclass
-class Attempt:
-    """One handshake. ``None`` leaves a header out; text in braces is filled in."""
-
-    minted: str
-    method: str = "GET"
-    path: str = PATH
-    version: str = "1.1"
-    host: str | None = "{host}"
-    origin: str | None = "http://{host}"
-    cookie: str | None = f"quart_bokeh_visitor={VISITOR}"
-    protocol: str | None = "bokeh, {ticket}"
-    websocket_version: str = "13"
-    more: list[str] = field(default_factory=list)
-    body: bytes = b""
-
-    def request(self, host: str) -> bytes:
-        headers = {
-            "Host": self.host,
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": self.websocket_version,
-            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-            "Origin": self.origin,
-            "Cookie": self.cookie,
-            "Sec-WebSocket-Protocol": self.protocol,
-        }
-        lines = [f"{self.method} {self.path} HTTP/{self.version}"]
-        lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
-        text = "\r\n".join([*lines, *self.more, "", ""])
-        return text.replace("{host}", host).replace("{ticket}", self.minted).encode("latin-1") + self.body
-
-
-def answer_to(site: Site, request: bytes) -> bytes:
+def answer_to(site: Site, attempt: Attempt) -> bytes:
     """Return the head of the answer."""
-    name, _, port = site.url.removeprefix("http://").partition(":")
-    with socket.create_connection((name, int(port)), timeout=10) as connection:
-        connection.sendall(request)
+    with attempt.send(site.url) as connection:
         answer = b""
         with contextlib.suppress(ConnectionError):
             while b"\r\n\r\n" not in answer and (more := connection.recv(2**16)):
@@ -82,13 +42,6 @@ def answer_to(site: Site, request: bytes) -> bytes:
 def status_of(answer: bytes) -> int:
     found = re.match(rb"HTTP/1\.1 (\d{3})", answer)
     return int(found[1]) if found else 0
-
-
-def altered(minted: str) -> str:
-    body, _, signature = minted.partition(".")
-    content = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    content["session_id"] = "another session"
-    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=") + "." + signature
 
 
 def a_ticket(**changes: Any) -> Callable[[str], dict[str, Any]]:
@@ -134,7 +87,7 @@ ATTEMPTS: dict[str, tuple[int, Callable[[str], dict[str, Any]]]] = {
     ),
     # The ticket
     "signed with another key": (403, a_ticket(secret="x" * 32)),
-    "expired": (410, a_ticket(expires=1)),
+    "expired": (410, a_ticket(session_expiry=1)),
     "altered": (403, a_text(altered)),
     "signature of another": (403, a_text(lambda good: good[:-3] + "AAA")),
     "without signature": (403, a_text(lambda good: good.partition(".")[0])),
@@ -193,7 +146,7 @@ def test_an_attempt_is_refused_before_the_upgrade_with_one_line_and_no_secret(si
     before, asked = refusals(site), len(fake.requests)
     lines = site.output().count("\n")
     attempt = Attempt(**{"minted": ticket(fake.url, SESSION), **change(fake.url)})
-    answer = answer_to(site, attempt.request(site.url.removeprefix("http://")))
+    answer = answer_to(site, attempt)
     assert status_of(answer) == status
     wait_until(lambda: refusals(site) == before + 1, "the refusal is in the log")
     assert site.output().count("\n") == lines + 1
@@ -235,7 +188,7 @@ NOT_OURS: dict[str, dict[str, Any]] = {
 def test_what_is_no_websocket_of_the_relay_gets_nothing_either(site, fake, name):
     asked = len(fake.requests)
     attempt = Attempt(**{"minted": ticket(fake.url, SESSION), **NOT_OURS[name]})
-    answer = answer_to(site, attempt.request(site.url.removeprefix("http://")))
+    answer = answer_to(site, attempt)
     assert 400 <= status_of(answer) < 500
     assert len(fake.requests) == asked
     assert "Traceback" not in site.output()
@@ -264,10 +217,7 @@ def test_malformed_frames_end_the_connection_and_are_no_message_to_a_server(site
                 said.append(message)
 
     fake.behaviour = listen
-    name, _, port = site.url.removeprefix("http://").partition(":")
-    with socket.create_connection((name, int(port)), timeout=10) as connection:
-        attempt = Attempt(ticket(fake.url, SESSION))
-        connection.sendall(attempt.request(f"{name}:{port}"))
+    with Attempt(ticket(fake.url, SESSION)).send(site.url) as connection:
         assert status_of(connection.recv(2**16)) == 101
         connection.sendall(frames)
         with contextlib.suppress(ConnectionError):
@@ -281,10 +231,8 @@ def test_malformed_frames_end_the_connection_and_are_no_message_to_a_server(site
 def test_an_endless_message_is_not_collected(site, fake):
     """A browser that goes on with a message after it has been told 1009."""
     worker = web_process(site)
-    name, _, port = site.url.removeprefix("http://").partition(":")
     before = worker.memory_info().rss
-    with socket.create_connection((name, int(port)), timeout=10) as connection:
-        connection.sendall(Attempt(ticket(fake.url, SESSION)).request(f"{name}:{port}"))
+    with Attempt(ticket(fake.url, SESSION)).send(site.url) as connection:
         assert status_of(connection.recv(2**16)) == 101
         connection.sendall(b"\x82\xff" + (2**40).to_bytes(8, "big") + b"abcd")
         with pytest.raises(ConnectionError):  # noqa: PT012, one of many writes finds it

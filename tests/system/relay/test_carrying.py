@@ -8,24 +8,12 @@ from collections.abc import Iterator
 
 import aiohttp
 import pytest
-from harness import Site, wait_until
-from relaying import VISITOR, Client, FakeServer, RelayedSite, echo, run, ticket, web_process
+from harness import wait_until
+from relaying import VISITOR, Attempt, Client, RelayedSite, echo, run, ticket, web_process
 
 BINARY, TEXT, CLOSE = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.CLOSE
 CLOSED = aiohttp.WSMsgType.CLOSED
 MEGABYTE = b"x" * 1_000_000
-
-
-@pytest.fixture(scope="module")
-def fake() -> Iterator[FakeServer]:
-    with FakeServer() as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def site(fake) -> Iterator[Site]:
-    with RelayedSite(BOKEH_SERVERS=fake.url) as site:
-        yield site
 
 
 @pytest.fixture(autouse=True)
@@ -299,22 +287,6 @@ def test_50_websockets_with_traffic_at_once(site, fake):
     run(main())
 
 
-def raw_handshake(url: str, minted: str) -> socket.socket:
-    """Send what a browser sends, and return the connection before the answer."""
-    host = url.removeprefix("http://")
-    name, _, port = host.partition(":")
-    connection = socket.create_connection((name, int(port)), timeout=10)
-    connection.sendall(
-        (
-            f"GET /bokeh/server-1/app/ws HTTP/1.1\r\nHost: {host}\r\nOrigin: {url}\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            f"Cookie: quart_bokeh_visitor={VISITOR}\r\nSec-WebSocket-Protocol: bokeh, {minted}\r\n\r\n"
-        ).encode()
-    )
-    return connection
-
-
 def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
@@ -338,10 +310,10 @@ def test_nothing_is_left_of_200_connections_however_they_end(site, fake):
                 elif number % 4 == 1:
                     websocket._conn.transport.abort()
                 elif number % 4 == 2:  # not waiting for the answer
-                    reset(raw_handshake(site.url, ticket(fake.url, session_id=str(number))))
+                    reset(Attempt(ticket(fake.url, session_id=str(number))).send(site.url))
                     await websocket.close()
                 else:  # data before its time, which Hypercorn answers by itself
-                    connection = raw_handshake(site.url, ticket(fake.url, session_id=str(number)))
+                    connection = Attempt(ticket(fake.url, session_id=str(number))).send(site.url)
                     connection.sendall(b"\x81\x80abcd")
                     connection.close()
                     await websocket.close()
@@ -363,7 +335,7 @@ def test_a_handshake_that_is_given_up_ends_the_one_with_the_server():
         listener.settimeout(10)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         site = stack.enter_context(RelayedSite(BOKEH_SERVERS=url))
-        browser = raw_handshake(site.url, ticket(url))
+        browser = Attempt(ticket(url)).send(site.url)
         upstream, _ = listener.accept()
         stack.enter_context(upstream)
         upstream.settimeout(10)

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from harness import Site
+from relaying import FakeServer, RelayedSite
+
+
+@pytest.fixture(scope="module")
+def site(fake: FakeServer) -> Iterator[Site]:
+    """A site in front of a server that does what the test tells it."""
+    with RelayedSite(BOKEH_SERVERS=fake.url) as site:
+        yield site
