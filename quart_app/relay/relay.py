@@ -74,7 +74,7 @@ class Relay:
         if not self._is_open:
             return "unavailable"
         try:
-            upstream = await self._upstream.connect(ticket, self._upstream.find(ticket))
+            upstream = await self._upstream.connect(ticket, self._upstream.find(ticket), "inquire")
         except Refused as refused:
             return {410: "gone", 403: "refused"}.get(refused.status, "unavailable")
         upstream.close()

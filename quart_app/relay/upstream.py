@@ -16,6 +16,7 @@ from wsproto.utilities import ProtocolError
 
 from quart_app.embed.ticket import Ticket
 from quart_app.servers.fleet import Fleet
+from quart_app.servers.gate import BROWSER, PURPOSE
 from quart_app.servers.server import Server
 from quart_app.settings import Settings
 
@@ -118,11 +119,15 @@ class Upstream:
         key = self._fleet.servers[0].secret_key
         return Server(ticket.server, ticket.url, secret_key=key, generation=ticket.generation)
 
-    async def connect(self, ticket: Ticket, server: Server) -> ServerSocket:
+    async def connect(self, ticket: Ticket, server: Server, purpose: str = BROWSER) -> ServerSocket:
         """Return a websocket to the ticket's session. Raises Refused."""
         key = server.secret_key
         token = generate_jwt_token(
-            ID(ticket.session_id), key, signed=key is not None, expiration=TOKEN_LIFETIME
+            ID(ticket.session_id),
+            key,
+            signed=key is not None,
+            extra_payload={PURPOSE: purpose},
+            expiration=TOKEN_LIFETIME,
         )
         connection = ServerSocket(is_stock=not self._ours)
         reason = "does not answer"

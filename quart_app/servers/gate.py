@@ -29,6 +29,8 @@ PURPOSE = "quart_bokeh"
 """The key in a token's payload that says what the token is for."""
 CREATE = "create"
 """The purpose of the only tokens that make a session on a server that signs."""
+BROWSER = "browser"
+"""The purpose of those with which a site carries a browser's websocket: a session has one of these."""
 DISCARD = 4410
 """The close code with which whoever made a session says that nobody will come for it."""
 WAIT = 2.0
@@ -50,6 +52,8 @@ class Claim:
 
     session_id: str
     creates: bool
+    is_browser: bool = False
+    """Whether a site carries the websocket of a session's browser with it."""
 
 
 def read_token(token: str, *, key: bytes | None, signed: bool, now: float) -> Claim:
@@ -66,7 +70,8 @@ def read_token(token: str, *, key: bytes | None, signed: bool, now: float) -> Cl
     if has_expired:
         raise Refused(403, "the token has expired")
     _check_id(session_id)
-    return Claim(session_id, creates=not signed or payload.get(PURPOSE) == CREATE)
+    purpose = payload.get(PURPOSE)
+    return Claim(session_id, creates=not signed or purpose == CREATE, is_browser=purpose == BROWSER)
 
 
 def read_session_id(session_id: str, *, key: bytes | None, signed: bool) -> Claim:

@@ -42,6 +42,7 @@ class WSHandler(Guarded, BokehWSHandler):
     _held: ServerSession | None = None
     _is_pull = False
     """Whether the other side has made the session, and takes it for a browser that is still to come."""
+    _is_browser = False
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Refuse before the upgrade. Bokeh accepts first and then closes, with a traceback for each."""
@@ -68,8 +69,19 @@ class WSHandler(Guarded, BokehWSHandler):
         log.info("WebSocket connection opened")
         try:
             await self._async_open(self._token)
+            self._take_place()
         finally:
             self._let_go()
+
+    def _take_place(self) -> None:
+        """Close the websocket of another browser of this session: the newer one wins.
+
+        A relay sees to that for those that it carries itself; they may come through several web processes.
+        """
+        others = [other for other in self.gate.sockets if isinstance(other, WSHandler) and other is not self]
+        for other in others:
+            if self._is_browser and other._is_browser and _session(other) is _session(self) is not None:
+                other.close(4409, "opened elsewhere")
 
     async def send_message(self, message: Message[Any]) -> None:
         """Tell whoever pulls the outline of the document, in the ACK, whose content is otherwise empty."""
@@ -113,6 +125,7 @@ class WSHandler(Guarded, BokehWSHandler):
         app, context, token = self.application, self.application_context, words[1]
         claim = read_token(token, key=app.secret_key, signed=app.sign_sessions, now=time())
         self._is_pull = claim.creates and app.sign_sessions
+        self._is_browser = claim.is_browser
         session = await self.obtain(
             claim,
             lambda: context.create_session_if_needed(ID(claim.session_id), self.request, token),
@@ -126,6 +139,10 @@ class WSHandler(Guarded, BokehWSHandler):
         if self._held is not None:
             self._held.unblock_expiration()
             self._held = None
+
+
+def _session(socket: WSHandler) -> ServerSession | None:
+    return socket.connection.session if socket.connection else None
 
 
 class GuardedSessionHandler(Guarded, SessionHandler):

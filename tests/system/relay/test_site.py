@@ -203,3 +203,21 @@ def test_the_site_stops_in_time_with_pages_open_and_tells_them(sign, workers):
         run(main())
         assert "Traceback" not in site.output()
         assert "never retrieved" not in site.output()
+
+
+def test_the_newer_browser_wins_also_through_another_worker():
+    with RelayedSite("-w", "2") as site:
+
+        async def main() -> None:
+            async with Client(site.url, visitor=None) as client:
+                held = await page(client)
+                for _ in range(8):  # connections, which either worker may take
+                    older = await client.attach(*held)
+                    newer = await client.attach(*held)
+                    while (message := await older.receive(10)).type is not CLOSE:
+                        assert message.type is aiohttp.WSMsgType.TEXT
+                    assert (message.data, message.extra) == (4409, "opened elsewhere")
+                    assert await greeting(newer) == "ACK"
+                    await newer.close()
+
+        run(main())
