@@ -141,7 +141,7 @@ class Settings:
     forward_cookies: tuple[str, ...] = _setting("", _words)
     """Names of the cookies that the application sees."""
     max_sessions: int = _setting(200, _number("a whole number of sessions"))
-    """Live sessions of one server process of ours; above it new pages are refused."""
+    """Live sessions of one server process of ours; above it unvisited ones give way, or pages are refused."""
     session_lifetime: float = _setting(60, _number("seconds", float))
     """Seconds that a session waits for its browser."""
     dev: bool = _setting(False, _yes_or_no)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from bokeh.document.events import DocumentPatchedEvent
 from bokeh.protocol import Protocol
 from bokeh.protocol.receiver import Receiver
 from bokeh.util.token import generate_jwt_token, generate_session_id
-from harness import Process
+from harness import ROOT, Process
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
@@ -23,18 +24,21 @@ from tornado.websocket import websocket_connect
 T = TypeVar("T")
 KEY = "a key of forty bytes, only for the tests"
 OURS, STOCK = "quart_app.servers.serve", "bokeh serve"
+SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 
 
 class Serve(Process):
     """``bokeh serve`` or our own, on a free port, with sessions that only signed ids get."""
 
-    def __init__(self, *arguments: str | Path, command: str = OURS, signed: bool = True) -> None:
-        words = [sys.executable, "-m", *command.split(), *map(str, arguments), "--port", "0"]
+    def __init__(
+        self, *arguments: str | Path, command: str = OURS, signed: bool = True, port: str = "0"
+    ) -> None:
+        words = [sys.executable, "-m", *command.split(), *map(str, arguments), "--port", port]
         env = {}
         if signed:
             words += ["--session-ids", "external-signed"]
             env = {"BOKEH_SECRET_KEY": KEY, "BOKEH_SIGN_SESSIONS": "yes"}
-        super().__init__(words, r"Bokeh app running at: http://localhost:(\d+)", Path.cwd(), env)
+        super().__init__(words, r"Bokeh app running at: http://localhost:(\d+)", ROOT, env)
 
     def __enter__(self) -> Serve:
         self.port = self.wait_until_ready()[1]
@@ -54,6 +58,19 @@ class Serve(Process):
         assert answer.status_code == 200
         health: dict[str, Any] = answer.json()
         return health
+
+
+class Stock(Serve):
+    """Bokeh's own, which makes a session for whoever asks: ``bokeh serve`` as everybody starts it."""
+
+    def __init__(self, *arguments: str | Path, port: str = "0") -> None:
+        super().__init__(*arguments, command=STOCK, signed=False, port=port)
+
+
+def alone(script: str, whose: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own; its argument is whose Bokeh it tries, ``ours`` or ``stock``."""
+    command = [sys.executable, "-W", "ignore", "-c", script, whose]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def new_id() -> str:

@@ -145,18 +145,3 @@ def ticket(block: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a data block's ticket says."""
     body = block["ticket"].partition(".")[0]
     return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-
-
-class Stock(Process):
-    """Bokeh's own ``bokeh serve``."""
-
-    def __init__(self, *arguments: str, cwd: Path = ROOT, port: str = "0") -> None:
-        command = [str(BIN / "bokeh"), "serve", *arguments, "--port", port]
-        super().__init__(command, r"Bokeh app running at: http://localhost:(\d+)", cwd, {})
-
-    def __enter__(self) -> Stock:
-        self.url = f"http://localhost:{self.wait_until_ready()[1]}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -6,8 +6,9 @@ import socket
 
 import psutil
 import pytest
+from bokeh_server import Stock
 from chromium import open_plot, read, screenshot
-from harness import Site, Stock, customized_site, wait_until
+from harness import Site, customized_site, wait_until
 from playwright.sync_api import Page
 
 

@@ -7,8 +7,9 @@ import secrets
 import signal
 
 import pytest
+from bokeh_server import Stock
 from chromium import note_of, open_plot, press, read, screenshot, state_of, wait_for_plot, wait_for_state
-from harness import ROOT, Site, Stock, wait_until
+from harness import ROOT, Site, wait_until
 from line import Line
 from playwright.sync_api import Page, Route
 

@@ -4,13 +4,11 @@ import asyncio
 import re
 import statistics
 import time
-from contextlib import closing
-from socket import create_server
-from threading import Event, Thread
 
 import httpx
 import pytest
-from harness import ROOT, Site, Stock, data_block, ticket, wait_until
+from bokeh_server import Stock
+from harness import ROOT, Site, data_block, ticket, wait_until
 
 APPS = ("sliders", "penguins", "stream", "lissajous")
 
@@ -166,25 +164,6 @@ def test_a_stock_server_is_used_where_it_is_named():
             assert "not available just now" in first.text
             assert site.get("/sliders").status_code == 503
             assert site.get("/readyz").status_code == 503
-
-
-def test_a_server_that_is_silent_is_a_504_and_gives_its_thread_back():
-    stop = Event()
-    with closing(create_server(("127.0.0.1", 0))) as listener:
-        held = []
-
-        def hold() -> None:
-            while not stop.is_set():
-                held.append(listener.accept()[0])
-
-        Thread(target=hold, daemon=True).start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with Site(BOKEH_SERVERS=url, BOKEH_PULL_TIMEOUT="1", BOKEH_PULL_THREADS="1") as site:
-            for _ in range(3):
-                assert site.get("/sliders").status_code == 504
-        stop.set()
-        for connection in held:
-            connection.close()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from threading import Thread
 import httpx
 import psutil
 import pytest
-from harness import ROOT, Site, Stock, customized_site, data_block, ticket, wait_until
+from bokeh_server import Stock
+from harness import ROOT, Site, customized_site, data_block, ticket, wait_until
 
 ECHO = """
 import json

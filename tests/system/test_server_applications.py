@@ -8,10 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from bokeh_server import OURS, STOCK, Client, Serve, new_id, run, token, visit
+from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, run, token, visit
 from harness import ROOT, wait_until
-
-SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 
 FOLDER = {
     "app_hooks.py": """
@@ -158,8 +156,8 @@ def test_an_edited_application_is_served_anew_with_dev(tmp_path):
 
 
 def test_every_flag_of_bokeh_serve_is_there():
-    from bokeh.command.subcommands.serve import Serve as Stock
+    from bokeh.command.subcommands.serve import Serve as Theirs
 
     from quart_app.servers.serve import Serve as Ours
 
-    assert {name for name, _ in Stock.args} < {name for name, _ in Ours.args}
+    assert {name for name, _ in Theirs.args} < {name for name, _ in Ours.args}

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
-from bokeh_server import OURS, STOCK, Client, Serve, new_id, refusal, run, token, visit
+from bokeh_server import OURS, SHORT, STOCK, Client, Serve, alone, new_id, refusal, run, token, visit
 from harness import ROOT, wait_until
 from tornado.httpclient import HTTPClientError
 
-SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 SESSIONS = 12
 
 HOOKS = """
@@ -153,22 +150,17 @@ print(gone() is None)
 """
 
 
-def say(script: str, whose: str) -> list[str]:
-    command = [sys.executable, "-W", "ignore", "-c", script, whose]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-
-
 def test_expired_sessions_end_some_at_a_time():
     """What the script prints: how many of 64 end in one turn of the loop, and in how many turns they do."""
-    at_once, turns = map(int, say(END_MANY, "ours"))
+    at_once, turns = map(int, alone(END_MANY, "ours").stdout.split())
     assert at_once == 8
     assert turns <= 16
-    assert say(END_MANY, "stock") in (["64", "1"], ["1", "64"])  # up to Bokeh 3.9, and 3.10
+    assert alone(END_MANY, "stock").stdout.split() in (["64", "1"], ["1", "64"])  # up to Bokeh 3.9, and 3.10
 
 
 def test_a_model_that_has_ended_is_gone_without_the_collector():
-    assert say(DESTROY, "ours") == ["True"]
-    assert say(DESTROY, "stock") == ["False"]
+    assert alone(DESTROY, "ours").stdout == "True\n"
+    assert alone(DESTROY, "stock").stdout == "False\n"
 
 
 PROBE = """

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from bokeh_server import OURS, STOCK, Client, Serve, new_id, refusal, run, token, visit
+from bokeh_server import OURS, STOCK, Client, Serve, alone, new_id, refusal, run, token, visit
 from tornado.httpclient import HTTPClientError
 
 GOOD = """
@@ -48,13 +45,8 @@ asyncio.run(main())
 """
 
 
-def create_twice(whose: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "ignore", "-c", CREATE_TWICE, whose]
-    return subprocess.run(command, capture_output=True, text=True, check=True)
-
-
 def test_a_function_that_raises_ends_its_creation_for_all_who_wait_and_frees_the_id():
-    done = create_twice("ours")
+    done = alone(CREATE_TWICE, "ours")
     assert done.stdout.split() == ["RuntimeError"] * 4 + ["0", "0"]
     assert done.stderr.count("RuntimeError: on purpose") == 2
     assert "never retrieved" not in done.stderr
@@ -65,7 +57,7 @@ def test_stock_bokeh_keeps_the_id_of_a_function_that_raised_up_to_3_9():
 
     if hasattr(ApplicationContext, "_session_creation_done"):
         pytest.skip("Bokeh 3.10 has it right")
-    assert create_twice("stock").stdout.split()[-2:] == ["1", "0"]
+    assert alone(CREATE_TWICE, "stock").stdout.split()[-2:] == ["1", "0"]
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,11 @@ import re
 
 import pytest
 from bokeh.util.token import generate_jwt_token
-from bokeh_server import OURS, STOCK, Client, Serve, new_id, refusal, run, token, visit
+from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, refusal, run, token, visit
 from harness import ROOT, wait_until
 from tornado.httpclient import HTTPClientError
 
 SLIDERS = ROOT / "bokeh_apps" / "sliders.py"
-SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import aiohttp
 import httpx
 import psutil
 import pytest
-from harness import Stock, wait_until
+from bokeh_server import Stock
+from harness import wait_until
 from relaying import Client, RelayedSite, run
 
 CLOSE = aiohttp.WSMsgType.CLOSE
