@@ -211,7 +211,10 @@ def page_key(name: str) -> tuple[str, str | None]:
 
 def is_page_wanted() -> bool:
     """Whether this request asks for a page, and not for JSON, or only for its headers."""
-    if not has_request_context() or request.method != "GET":
-        return False
+    return has_request_context() and request.method == "GET" and prefers_html()
+
+
+def prefers_html() -> bool:
+    """Whether this request would rather have a page than JSON."""
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
     return best == "text/html"

@@ -11,7 +11,6 @@ from typing import cast
 from quart import (
     Blueprint,
     Response,
-    current_app,
     make_response,
     render_template,
     request,
@@ -22,26 +21,22 @@ from werkzeug.exceptions import HTTPException, NotFound
 from quart_app.embed.errors import ApplicationFailed
 from quart_app.embed.extensions import AtThisSite
 from quart_app.embed.visitor import current_visitor
-from quart_app.extension import BokehEmbed
+from quart_app.extension import prefers_html
 from quart_app.headers import page_headers
+from quart_app.routes import extension
 
 log = logging.getLogger(__name__)
 
 pages = Blueprint("pages", __name__)
 
 
-def embed() -> BokehEmbed:
-    """Return the extension of the application that serves this request."""
-    return cast(BokehEmbed, current_app.extensions["bokeh-embed"])
-
-
 @pages.get("/")
 async def gallery() -> str:
     """List the applications."""
-    extension = embed()
+    embed = extension()
     current_visitor()  # so that pages opened from here at the same time are all of one visitor
     return await render_template(
-        "gallery.html", applications=extension.applications.values(), servers=extension.settings.servers
+        "gallery.html", applications=embed.applications.values(), servers=embed.settings.servers
     )
 
 
@@ -54,31 +49,30 @@ async def favicon() -> tuple[str, int]:
 @pages.get("/<application>")
 async def bkapp_page(application: str) -> Response:
     """Show one application, in a session of its own."""
-    extension = embed()
+    embed = extension()
     arguments = request.args.to_dict(flat=False)
-    app = extension.applications.get(application)
-    if extension.settings.delivery == "relay" and extension.delivery.may_have_template(application):
-        deadline = monotonic() + extension.settings.pull_timeout
-        session = await extension.pull(application, arguments=arguments)
-        template = session.outline.has_template and await extension.puller.template(session, deadline)
+    app = embed.applications.get(application)
+    if embed.settings.delivery == "relay" and embed.delivery.may_have_template(application):
+        deadline = monotonic() + embed.settings.pull_timeout
+        session = await embed.pull(application, arguments=arguments)
+        template = session.outline.has_template and await embed.puller.template(session, deadline)
         if template:
             here = AtThisSite(request.root_path, session.outline.copies)
             template = replace(template, html=here.page(template.html))
             response = await make_response(template.fill(session.root))
             # What may run in it is for the application's author to say.
-            response.headers.update(page_headers(extension.settings, is_ours=False))
+            response.headers.update(page_headers(embed.settings, is_ours=False))
             return cast(Response, response)
         script = session.script
     else:
-        script = await extension.script(application, arguments=arguments)
+        script = await embed.script(application, arguments=arguments)
     page = await render_template(
         "embed.html",
         script=script,
         template="Quart",
         title=app.title if app else application,
         description=app.description if app else "",
-        name=application,
-        early=extension.delivery.early(application),
+        early=embed.delivery.early(application),
     )
     return cast(Response, await make_response(page))
 
@@ -87,7 +81,7 @@ async def bkapp_page(application: str) -> Response:
 @pages.get("/bokeh/static/<application>/<path:filename>", endpoint="bokeh_static")
 async def application_static(application: str, filename: str) -> Response:
     """Send a file of an application's ``static`` folder, also where a stock Bokeh server has it."""
-    app = embed().applications.get(application)
+    app = extension().applications.get(application)
     if app is None or app.static_folder is None:
         raise NotFound
     return await send_from_directory(app.static_folder, filename)
@@ -102,13 +96,12 @@ async def error_page(error: HTTPException) -> Response:
         error_id = secrets.token_hex(4)
         log.error("[%s] is the exception on %s %s above: %r", error_id, request.method, request.path, cause)
     description = error.description or ""
-    best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
-    if best == "application/json":
-        body = {"error": error.name, "description": description, "id": error_id}
-        response = await make_response(body)
-    else:
+    if prefers_html():
         page = await render_template("error.html", error=error, description=description, error_id=error_id)
         response = await make_response(page)
+    else:
+        body = {"error": error.name, "description": description, "id": error_id}
+        response = await make_response(body)
     response.status_code = error.code or 500
     for name, value in error.get_headers():
         if name.lower() != "content-type":
@@ -121,7 +114,7 @@ async def error_page(error: HTTPException) -> Response:
 async def tell_browsers(response: Response) -> Response:
     """Give every page its headers."""
     if response.mimetype == "text/html":
-        for name, value in page_headers(embed().settings).items():
+        for name, value in page_headers(extension().settings).items():
             response.headers.setdefault(name, value)
     return response
 
@@ -129,4 +122,4 @@ async def tell_browsers(response: Response) -> Response:
 @pages.app_context_processor
 async def stylesheet() -> dict[str, str]:
     """Tell templates where the style sheet of the site is."""
-    return {"stylesheet": embed().delivery.url("site.css")}
+    return {"stylesheet": extension().delivery.url("site.css")}
