@@ -13,11 +13,14 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import cast
+from inspect import signature
+from typing import Any, cast
 
 from jinja2.filters import do_indent
 from markupsafe import Markup
 from quart import Response, after_this_request, current_app, g
+from quart.globals import app_ctx
+from quart.typing import ResponseTypes
 from quart.wrappers.response import ResponseBody
 from werkzeug.exceptions import HTTPException
 
@@ -44,9 +47,11 @@ def placeholder(key: str) -> str:
     return f"<!--bokeh-embed {key}-->\n<!---->"
 
 
-async def keep_promises(response: Response, *, scripts: Scripts) -> Response:
+async def keep_promises(response: ResponseTypes, *, scripts: Scripts) -> ResponseTypes:
     """Let a response send what it has until its scripts are there."""
-    if response.mimetype == "text/html":
+    if not isinstance(response, Response):  # Werkzeug's, for an error that the application does not handle
+        cancel(scripts)
+    elif response.mimetype == "text/html":
         response.response = response.iterable_body_class(fulfil(response.response, scripts))
         response.headers.pop("Content-Length", None)
     elif response.mimetype == "application/json":  # a piece of a page: it is sent when it is whole
@@ -57,12 +62,19 @@ async def keep_promises(response: Response, *, scripts: Scripts) -> Response:
                 if quoted in text:
                     text = text.replace(quoted, json.dumps(await script)[1:-1])
         except HTTPException as error:
-            answer = await current_app.handle_http_exception(error)
-            return cast(Response, await current_app.make_response(answer))
+            return await answer(error)
         response.set_data(text)
     else:
         cancel(scripts)
     return response
+
+
+async def answer(error: HTTPException) -> Response:
+    """Return what the application answers to an error."""
+    handle: Any = current_app.handle_http_exception
+    # Quart since 0.23 asks for its context too.
+    context = [app_ctx._get_current_object()] if len(signature(handle).parameters) == 2 else []
+    return cast(Response, await current_app.make_response(await handle(*context, error)))
 
 
 async def fulfil(body: ResponseBody, scripts: Scripts) -> AsyncIterator[bytes]:

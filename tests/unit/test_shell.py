@@ -52,6 +52,14 @@ def test_a_piece_of_a_page_in_json_has_its_script_or_the_status_of_its_failure()
     asyncio.run(answer(broken, 503))
 
 
+def test_a_route_may_raise_after_it_has_a_script():
+    async def raises() -> str:
+        promise("a", "here")
+        raise ServiceUnavailable
+
+    asyncio.run(answer(raises, 503))
+
+
 def test_the_bytes_of_a_body_come_as_they_are_cut():
     async def page() -> Response:
         whole = f"é<p>{promise('a', 'here')}</p>é".encode()
