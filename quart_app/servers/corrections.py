@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +21,7 @@ from bokeh.application.handlers import CodeHandler, DirectoryHandler, document_l
 from bokeh.command import util
 from bokeh.command.subcommands import serve
 from bokeh.core.has_props import HasProps
-from bokeh.document import Document, document
+from bokeh.document import Document, callbacks, document
 from bokeh.document.modules import DocumentModuleManager
 from bokeh.model import Model
 from bokeh.server.contexts import ApplicationContext
@@ -102,6 +104,33 @@ def note_failures() -> None:
                 _failures[doc] = handler.error or "it failed"
 
     Application.initialize_document = initialize_document  # type: ignore[method-assign]
+
+
+def survive_callbacks_that_exit() -> None:
+    """Let ``sys.exit()`` in a callback be an error of that callback.
+
+    Bokeh (all versions up to 3.10) lets it end the server: one click, and the sessions of all are gone.
+    """
+    invoke: Any = getattr(callbacks, "invoke_with_curdoc", None)
+    require("how callbacks run", invoke is not None and "patch_curdoc" in names_of(invoke))
+
+    @contextmanager
+    def surviving() -> Iterator[None]:
+        try:
+            yield
+        except SystemExit as error:
+            raise RuntimeError(f"a callback called sys.exit({error.code!r})") from None
+
+    async def finish(result: Awaitable[Any]) -> Any:
+        with surviving():
+            return await result
+
+    def survive(document: Document, callback: Callable[[], Any]) -> Any:
+        with surviving():
+            result = invoke(document, callback)
+        return finish(result) if inspect.isawaitable(result) else result
+
+    vars(callbacks)["invoke_with_curdoc"] = survive
 
 
 def free_the_id_of_a_failed_session() -> None:

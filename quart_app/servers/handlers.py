@@ -91,6 +91,8 @@ class WSHandler(Guarded, BokehWSHandler):
             if own := implemented_in(document):
                 outline = replace(outline, code=await asyncio.to_thread(compiled, own))
             message.content = {PURPOSE: outline.to_json()}
+        elif message.msgtype == "ERROR":  # a callback's: where it comes from is for the log alone
+            message.content = {"text": message.content["text"], "traceback": None}
         await super().send_message(message)
 
     def on_close(self) -> None:

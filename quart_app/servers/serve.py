@@ -72,6 +72,7 @@ class Serve(BokehServe):
         self._grace = args.drain_seconds
         corrections.apply(
             corrections.note_failures,
+            corrections.survive_callbacks_that_exit,
             corrections.free_the_id_of_a_failed_session,
             corrections.end_sessions_in_batches,
             partial(corrections.end_documents_without_collecting, self._collector),

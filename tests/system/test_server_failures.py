@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from bokeh_server import OURS, STOCK, Client, Serve, alone, new_id, refusal, run, token, visit
+from harness import wait_until
 from tornado.httpclient import HTTPClientError
 
 GOOD = """
@@ -145,3 +148,61 @@ def test_an_unsigned_server_tells_its_health_to_this_machine_and_not_through_a_p
     with Serve(tmp_path / "empty.py", signed=False) as server:
         assert server.get("/healthz").json()["applications"]["/empty"]["starts"] == "unknown"
         assert server.get("/healthz", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
+
+
+EXITS_LATER = """
+import sys
+from bokeh.io import curdoc
+from bokeh.models import Slider
+
+doc = curdoc()
+
+async def leave_later():
+    sys.exit("later")
+
+def leave(attribute, old, new):
+    doc.add_next_tick_callback(leave_later)
+    sys.exit("at once")
+
+slider = Slider(start=0, end=1, value=0)
+slider.on_change("value", leave)
+doc.add_root(slider)
+"""
+
+
+async def move(server: Serve, application: str) -> Any:
+    """Move the slider of a new session, and return the server's answer."""
+    client = await Client.connect(server, application, token(new_id(), create=True))
+    document = await client.pull()
+    changes: list[Any] = []
+    document.on_change(changes.append)
+    document.roots[0].value = 1
+    return await client.ask(client.protocol.create("PATCH-DOC", changes))
+
+
+@pytest.mark.parametrize(("command", "ends"), [(OURS, False), (STOCK, True)])
+def test_a_callback_that_exits_ends_a_stock_server_and_not_ours(tmp_path, command, ends):
+    (tmp_path / "leaves.py").write_text(EXITS_LATER)
+    with Serve(tmp_path / "leaves.py", command=command) as server:
+        if ends:
+            with pytest.raises((EOFError, HTTPClientError, OSError)):
+                run(move(server, "leaves"))
+            assert server.popen.wait(10) != 0
+        else:
+            for _ in range(2):
+                assert run(move(server, "leaves")).msgtype == "ERROR"
+            wait_until(lambda: server.output().count("called sys.exit('at once')") >= 2, "one is in the log")
+            wait_until(lambda: server.output().count("called sys.exit('later')") >= 2, "the other one too")
+            assert visit(server, "leaves", token(new_id(), create=True)).roots
+
+
+def test_where_a_callback_failed_is_in_the_log_and_not_in_the_browser(tmp_path):
+    (tmp_path / "raises.py").write_text(EXITS_LATER.replace('sys.exit("at once")', "raise ValueError('bad')"))
+    with Serve(tmp_path / "raises.py") as server:
+        content = run(move(server, "raises")).content
+        assert "bad" in content["text"]
+        assert content["traceback"] is None
+        assert str(tmp_path) not in str(content)
+        wait_until(
+            lambda: "Traceback" in server.output() and "raises.py" in server.output(), "the log has it"
+        )
