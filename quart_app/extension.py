@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sys
 from collections.abc import AsyncGenerator
@@ -12,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 from markupsafe import Markup
-from quart import Quart, has_request_context, request
+from quart import Quart, Response, has_request_context, request
 
 from quart_app.catalogue import BokehApp, discover
 from quart_app.embed import script, shell
@@ -66,7 +67,7 @@ class BokehEmbed:
         self.relay = Relay(app.asgi_app)
         self._proxies = TrustedProxies(self.relay)
         app.asgi_app = self._proxies  # type: ignore[method-assign]
-        app.after_request(give_cookie)
+        app.after_request(self._give_cookie)
         app.register_blueprint(routes)
         app.while_serving(partial(self._serving, app))
 
@@ -84,8 +85,9 @@ class BokehEmbed:
         at once: this then returns a placeholder, and the response waits for the script where it stands. If
         there is none after all, the page says so at that place.
         """
+        passed = self._passed(arguments, user, customize)
         place = self._admit(name)
-        pulling = self._pull(name, arguments, user, customize, place)
+        pulling = self._pull(name, passed, customize, place)
         if not (self.settings.stream and page_key(name) in self._proven and is_page_wanted()):
             return (await pulling).script
 
@@ -119,9 +121,11 @@ class BokehEmbed:
         and not in the page.
 
         Raises one of ``quart_app.embed.errors``, each an HTTP error that Quart answers with its status,
-        or what ``customize`` raises. Never takes longer than BOKEH_PULL_TIMEOUT seconds.
+        what ``customize`` raises, or TypeError for arguments that are not as said. Never takes longer than
+        BOKEH_PULL_TIMEOUT seconds.
         """
-        return await self._pull(name, arguments, user, customize, self._admit(name))
+        passed = self._passed(arguments, user, customize)
+        return await self._pull(name, passed, customize, self._admit(name))
 
     def _admit(self, name: str) -> Place:
         """Let this page wait for its session, or raise what can be known before a server is asked."""
@@ -138,24 +142,26 @@ class BokehEmbed:
         return place
 
     async def _pull(
-        self, name: str, arguments: Arguments | None, user: Any, customize: Customize | None, place: Place
+        self, name: str, passed: Passed, customize: Customize | None, place: Place
     ) -> PulledSession:
         key = page_key(name)
         try:
-            session = await self.puller.pull(name, self._passed(arguments or {}, user), customize, place)
+            session = await self.puller.pull(name, passed, customize, place)
         except Exception:
             self._proven.discard(key)
             raise
         self._proven.add(key)
         return session
 
-    def _passed(self, arguments: Arguments, user: Any) -> Passed:
-        """Return what this page passes to its application."""
-        if not has_request_context():
-            return Passed(arguments, user=user)
+    def _passed(self, arguments: Arguments | None, user: Any, customize: Customize | None) -> Passed:
+        """Return what this page passes to its application. Raises TypeError for what cannot be passed."""
+        if inspect.iscoroutinefunction(customize):
+            raise TypeError("customize runs in a thread: it has to be a plain function, not an async one")
+        if not (self._is_serving and has_request_context()):
+            return Passed(arguments or {}, user=user)
         settings = self.settings
         return Passed(
-            arguments,
+            arguments or {},
             headers={
                 name: request.headers[name] for name in settings.forward_headers if name in request.headers
             },
@@ -164,6 +170,9 @@ class BokehEmbed:
             },
             user=user,
         )
+
+    async def _give_cookie(self, response: Response) -> Response:
+        return give_cookie(response, in_frames=self._is_serving and self.settings.frames_elsewhere)
 
     def _explain(self, name: str, stylesheet: str, error: Exception) -> Markup:
         """Return what stands in a page that has begun, in place of a script that could not be made."""

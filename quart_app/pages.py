@@ -46,7 +46,7 @@ async def favicon() -> tuple[str, int]:
     return "", 204
 
 
-@pages.get("/<application>")
+@pages.get("/<application>", strict_slashes=False)
 async def bkapp_page(application: str) -> Response:
     """Show one application, in a session of its own."""
     embed = extension()

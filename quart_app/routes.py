@@ -127,7 +127,11 @@ async def problem(error: HTTPException) -> tuple[dict[str, Any], int, Any]:
 
 async def _asked() -> Mapping[str, Any]:
     # JSON cannot be sent from another site without a preflight, which nobody here answers.
-    asked: Any = await request.get_json()
+    await request.get_data()  # also of what is refused: Hypercorn ends a connection with unread data
+    try:
+        asked: Any = await request.get_json()
+    except RecursionError:
+        raise BadRequest("it is nested too deeply") from None
     if not isinstance(asked, dict):
         raise BadRequest("an object is expected")
     return asked

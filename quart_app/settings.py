@@ -48,16 +48,16 @@ def _url(value: Any) -> str:
     return text.rstrip("/")
 
 
-def _number(unit: str, kind: Callable[[str], float] = int) -> Callable[[Any], float]:
-    """Return the reader of a finite number above 0."""
+def _number(unit: str, kind: Callable[[str], float] = int, above: int = 0) -> Callable[[Any], float]:
+    """Return the reader of a finite number above another one."""
 
     def read(value: Any) -> float:
         try:
             number = kind(str(value))
         except ValueError:
-            number = 0
-        if not 0 < number < float("inf"):
-            raise Wrong(f"{unit} above 0", value)
+            number = above
+        if not above < number < float("inf"):
+            raise Wrong(f"{unit} above {above}", value)
         return number
 
     return read
@@ -146,7 +146,7 @@ class Settings:
     """Seconds that a session waits for its browser."""
     dev: bool = _setting(False, _yes_or_no)
     """Whether edited applications are started again, and pages show what is wrong with one."""
-    max_message: int = _setting(20 * 1024 * 1024, _number("a whole number of bytes"))
+    max_message: int = _setting(20 * 1024 * 1024, _number("a whole number of bytes", above=2**16))
     """Bytes of the largest websocket message."""
     trusted_proxies: tuple[Network | str, ...] = _setting("", lambda value: parse_peers(str(value)))
     """Whose ``X-Forwarded-…`` headers are believed: networks, and ``unix`` for a Unix socket."""
@@ -160,6 +160,11 @@ class Settings:
     """From where our pages may take scripts, styles, fonts and data besides this site."""
     secret_keys: tuple[bytes, ...] = ()
     """The first signs sessions and tickets; all of them are accepted for tickets. At least 32 bytes each."""
+
+    @property
+    def frames_elsewhere(self) -> bool:
+        """Whether pages of other sites may show ours in a frame."""
+        return not set(self.frame_ancestors.split()) <= {"'self'", "'none'"}
 
     @property
     def secret_key(self) -> bytes:

@@ -49,7 +49,7 @@ class ApplicationFailed(EmbedError, InternalServerError):
         self.id = secrets.token_hex(4)
         self.reason = reason
         super().__init__(
-            f"“{application}” could not be shown: it stopped with an error. "
+            f"“{application}” could not be shown: it failed, or has nothing to show. "
             f"Whoever runs this site finds the reason in the log under {self.id}."
         )
 

@@ -48,6 +48,11 @@ class Passed:
     cookies: Mapping[str, str] = field(default_factory=dict)
     user: Any = None
 
+    def __post_init__(self) -> None:
+        for name, values in self.arguments.items():
+            if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+                raise TypeError(f"arguments: {name!r} takes a list of texts, as ['value'], not {values!r}")
+
     @property
     def is_of_request(self) -> bool:
         """Whether nothing comes from the page's route: what the visitor's next request passes is as good."""
@@ -145,7 +150,8 @@ class Pull:
         assert outline is not None  # noqa: S101
         if not outline.roots:
             # A script that raises leaves no roots, and a client of a stock server gets no other sign of it.
-            raise ApplicationFailed(self._application, "it raised an error or added nothing to its document")
+            what = "added nothing" if said else "raised an error, or added nothing"
+            raise ApplicationFailed(self._application, f"it {what} to its document")
         return Pulled(session_id, outline)
 
     def _ask_for_document(self) -> Received:

@@ -51,8 +51,10 @@ class Puller:
             per_visitor=settings.max_waiting_per_visitor,
             per_address=settings.max_waiting_per_address,
         )
+        # Others may serve what our folder does not have.
+        known = applications if not settings.servers else settings.warm
         self.warm = Warm(
-            settings.warm,
+            {name: size for name, size in settings.warm.items() if name in known},
             lambda name: self._pull_from_any(name, Passed(), None),
             max_age=settings.session_lifetime / 2,
             is_busy=lambda: self.waiting.count > 0,

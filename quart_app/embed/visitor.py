@@ -37,8 +37,11 @@ def current_visitor() -> str:
     return known
 
 
-async def give_cookie(response: Response) -> Response:
-    """Set the cookie of a visitor that ``current_visitor`` had to make: an ``after_request`` function."""
+def give_cookie(response: Response, *, in_frames: bool) -> Response:
+    """Set the cookie of a visitor that ``current_visitor`` had to make.
+
+    in_frames: whether it is for frames in pages of other sites too; browsers take that over https only.
+    """
     if new := g.get("quart_bokeh_visitor"):
         response.set_cookie(
             COOKIE,
@@ -46,7 +49,8 @@ async def give_cookie(response: Response) -> Response:
             path=request.root_path or "/",
             httponly=True,
             secure=request.is_secure,
-            samesite="Lax",
+            samesite="None" if in_frames and request.is_secure else "Lax",
+            partitioned=in_frames and request.is_secure,
         )
     return response
 

@@ -48,6 +48,15 @@ def test_a_page_gets_a_new_session_for_its_ticket(client):
     assert ticket(answer.json())["session_id"] != ticket(client.block)["session_id"]
 
 
+def test_what_is_no_json_of_ours_is_a_400(site, client):
+    for content in (b"[" * 100_000, b"[]", b"{", b'"\\ud800"'):
+        answer = client.post(
+            "/bokeh/session/sliders", content=content, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 400, content[:20]
+    assert "RecursionError" not in site.output()
+
+
 def test_only_a_session_to_which_its_page_passed_nothing_is_renewed_without_the_page(site, client):
     """Else the page would get around what its route asks, and what it passes and changes."""
     block = data_block(client.get("/sliders?n=1").text)

@@ -32,6 +32,7 @@ def test_servers_are_separated_by_commas():
         ("BOKEH_PULL_TIMEOUT", "nan"),
         ("BOKEH_PULL_TIMEOUT", -1),
         ("BOKEH_MAX_MESSAGE", "20MB"),
+        ("BOKEH_MAX_MESSAGE", 65_536),
         ("SECRET_KEY", "short"),
     ],
 )

@@ -58,6 +58,19 @@ def test_the_visitor_s_cookie_is_not_for_scripts_and_set_once(site):
         assert "set-cookie" in client.get("/session/sliders").headers
 
 
+def test_the_cookie_is_for_frames_of_other_sites_where_these_may_show_the_page():
+    https = {"X-Forwarded-Proto": "https"}
+    own, others = "'self'", "'self' https://other.example"
+    for ancestors, told, wanted in (
+        (own, https, {"SameSite=Lax", "Secure"}),
+        (others, {}, {"SameSite=Lax"}),
+        (others, https, {"SameSite=None", "Secure", "Partitioned"}),
+    ):
+        with RelayedSite(BOKEH_FRAME_ANCESTORS=ancestors, BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
+            cookie = set(site.get("/session/sliders", headers=told).headers["set-cookie"].split("; "))
+            assert cookie & {"SameSite=Lax", "SameSite=None", "Secure", "Partitioned"} == wanted
+
+
 def test_below_a_path_prefix():
     with RelayedSite("--root-path", "/below/this") as site:
 
