@@ -1,4 +1,4 @@
-"""What a person is told of a change that was not kept, of code that may not run, and of an application that is busy."""
+"""What a person is told of a change not kept, of code that may not run, of an application that is busy."""
 
 from __future__ import annotations
 
