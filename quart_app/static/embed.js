@@ -40,7 +40,11 @@ const TEXT = {
   reconnecting: "The connection was lost. Trying to get it back …",
   gone: "The session of this plot has ended. Changes made in it were not kept.",
   elsewhere: "This plot has been opened elsewhere. It goes on there.",
-  refused: "This plot belongs to another sign-in or another browser. Changes made in it were not kept.",
+  refused: "The session of this plot has ended: the site has restarted, or you have signed out. Changes made in it were not kept.",
+  cookie: "This site needs its cookie, which the browser did not send. Allow cookies for this site, and try again.",
+  large: "A change was too large for this site and was not kept.",
+  busy: "The application is busy …",
+  code: "This plot runs text as code, which this site does not allow.",
   moved: "The page does not have this plot now. Reload it: you may have to sign in again.",
   missing: "This part of the plot is not there now.",
   unreachable: "The site could not be reached.",
@@ -50,6 +54,7 @@ const GONE = 4410, ELSEWHERE = 4409, TOO_LARGE = 1009;
 const SILENCE = 20_000; // milliseconds without a word from the server, while there should be one
 const SIGN_OF_LIFE = 5_000; // the same for a plot that was ready, when the network or the tab comes back
 const PATIENCE = 15_000; // milliseconds for which a site that is busy, or starts, is asked for a new session
+const BUSY = 10_000; // milliseconds without an answer to a change, after which the application is said to be busy
 const LONGEST_DELAY = 10_000; // milliseconds between two attempts
 const AGAIN = 1_000; // milliseconds until the page of an application that is being written tries again
 const QUICK = 300; // milliseconds within which the first attempts of many pages spread
@@ -218,8 +223,8 @@ class Session {
     this.hosts = [];
     /** @type {State} */
     this.state = "loading";
-    /** What the page's policy has kept out of the plot. */
-    this.missing = "";
+    /** What there is to say of a plot that is there: of a change, of the page's policy, of its application. */
+    this.remarks = { large: "", missing: "", busy: "" };
     this.attempts = 0;
     /** @type {(() => void) | null} ends the wait before the next attempt */
     this.wake = null;
@@ -242,7 +247,7 @@ class Session {
    * @param {string} text
    * @param {{id?: string | null, label?: string, action?: () => void}} [more]
    */
-  show(state, text = state === "ready" ? this.missing : "", { id = null, label = "", action } = {}) {
+  show(state, text = state === "ready" ? this.remarked : "", { id = null, label = "", action } = {}) {
     this.state = state;
     for (const element of this.places.keys()) {
       element.dataset.state = state;
@@ -268,10 +273,20 @@ class Session {
     for (const host of this.hosts) host.inert = state !== "ready";
   }
 
-  /** Say that the page's policy has kept something out of the plot. @param {string} text */
-  miss(text) {
-    this.missing = text;
+  get remarked() {
+    return Object.values(this.remarks).filter(Boolean).join(" ");
+  }
+
+  /** Say something of a plot that is there, or no longer. @param {"missing" | "busy"} kind @param {string} text */
+  remark(kind, text) {
+    if (this.remarks[kind] === text) return;
+    this.remarks[kind] = text;
     if (this.state === "ready") this.show("ready");
+  }
+
+  /** What to say where the page's policy keeps text from being run as code. */
+  get noCode() {
+    return this.block.dev ? `${TEXT.code} BOKEH_CSP_UNSAFE_EVAL=1 allows it.` : TEXT.code;
   }
 
   /** Return the place for words in an element. @param {HTMLElement} element */
@@ -296,7 +311,8 @@ class Session {
       this.show("error", error.message, { id: error.id, label: "Try again", action: () => this.renew() });
     } else {
       console.error(error);
-      this.show("error", `${TEXT.failed} ${error}`, { label: "Try again", action: () => this.renew() });
+      const why = error instanceof EvalError ? this.noCode : error;
+      this.show("error", `${TEXT.failed} ${why}`, { label: "Try again", action: () => this.renew() });
     }
   }
 
@@ -322,6 +338,7 @@ class Session {
   drop() {
     this.wire?.close();
     this.wire = null;
+    this.remarks.busy = "";
     this.wake?.();
   }
 
@@ -340,7 +357,7 @@ class Session {
       await this.complete(text);
       if (wire === this.wire) this.document.apply_json_patch(JSON.parse(text), buffers);
     } else if (header.reqid !== undefined) {
-      this.unanswered.delete(header.reqid);
+      if (this.unanswered.delete(header.reqid)) this.remark("busy", "");
       if (header.msgtype === "ERROR") console.error(JSON.parse(text).text);
     }
   }
@@ -377,7 +394,7 @@ class Session {
       if (wire === this.wire) await this.draw(wire, json, text, buffers);
     } catch (error) {
       const { version } = this.Bokeh;
-      if (error instanceof Lost || json.version === version) throw error;
+      if (error instanceof Lost || error instanceof EvalError || json.version === version) throw error;
       console.error(error);
       throw new Failure(`${TEXT.failed} The Bokeh server has version ${json.version}, this site ${version}.`);
     }
@@ -410,6 +427,10 @@ class Session {
     const rest = document.createElement("div");
     const targets = json.roots.map((/** @type {any} */ { id, attributes }) =>
       hosts.get(attributes?.name ?? "") ?? hosts.get(id) ?? null);
+    json.roots.forEach((/** @type {any} */ { attributes }, /** @type {number} */ i) => {
+      const isHigh = /_(both|height)$/.test(attributes?.sizing_mode ?? "");
+      if (isHigh) (targets[i] ?? hosts.get(undefined))?.classList.add("bokeh-embed-stretch");
+    });
     try {
       await this.Bokeh.embed.add_document_standalone(next, hosts.get(undefined) ?? rest, targets, false);
     } finally {
@@ -468,7 +489,9 @@ class Session {
   /** @param {Wire} wire @param {any} patch */
   send(wire, patch) {
     const message = this.Bokeh.protocol.Message.create("PATCH-DOC", {}, patch);
-    this.unanswered.set(message.msgid(), patch.events);
+    const id = message.msgid();
+    this.unanswered.set(id, patch.events);
+    setTimeout(() => wire === this.wire && this.unanswered.has(id) && this.remark("busy", TEXT.busy), BUSY);
     message.send(wire.socket);
   }
 
@@ -488,6 +511,7 @@ class Session {
   /** @param {Wire} wire @param {number} code */
   dropped(wire, code) {
     this.drop();
+    this.remarks.large = code === TOO_LARGE ? TEXT.large : "";
     if (code === GONE) this.lose(TEXT.gone);
     else if (code === ELSEWHERE) this.fail(new Lost(TEXT.elsewhere));
     else if (code === TOO_LARGE && this.unanswered.size === 0) this.fail(new Failure(`${TEXT.failed} It is too large.`));
@@ -503,7 +527,8 @@ class Session {
     if (!wasOpen) {
       const said = await this.inquire();
       if (this.wire !== null || this.state !== "reconnecting") return;
-      if (said === "gone" || said === "refused") return this.lose(TEXT[said]);
+      if (said === "gone") return this.lose(TEXT.gone);
+      if (said === "refused") return this.lose(this.document === null ? TEXT.cookie : TEXT.refused);
     }
     const delay = this.attempts === 0 ? QUICK : Math.min(LONGEST_DELAY, 500 * 2 ** this.attempts);
     this.attempts += 1;
@@ -742,8 +767,10 @@ addEventListener("pagehide", () => sessions.forEach((session) => session.pause()
 addEventListener("pageshow", (event) => { if (event.persisted) sessions.forEach((session) => session.resume()); });
 addEventListener("securitypolicyviolation", ({ sourceFile, blockedURI, disposition }) => {
   if (disposition !== "enforce" || !sourceFile.startsWith(OURS)) return;
-  const what = blockedURI === "eval" ? "text run as code" : blockedURI;
-  sessions.forEach((session) => session.miss(`Something may be missing here: this page allows no ${what}.`));
+  for (const session of sessions) {
+    const text = blockedURI === "eval" ? session.noCode : `Something may be missing here: this page allows no ${blockedURI}.`;
+    session.remark("missing", text);
+  }
 });
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") sessions.forEach((session) => session.look());

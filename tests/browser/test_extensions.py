@@ -96,7 +96,7 @@ def test_what_a_model_needs_is_loaded_when_it_comes_and_the_policy_is_told(exten
     open_page(page, f"{extended.url}/later")
     page.get_by_text("evaluated").wait_for()
     wait_until(lambda: note_of(page), "the page says what it may not run")
-    assert note_of(page) == "Something may be missing here: this page allows no text run as code."
+    assert note_of(page) == "This plot runs text as code, which this site does not allow."
     assert page.evaluate("typeof shout") == "undefined"
     page.get_by_role("button", name="More").click()
     page.get_by_text("* LATER!").wait_for()
