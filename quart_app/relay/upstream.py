@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from time import monotonic
 from urllib.parse import urlsplit
@@ -137,7 +136,8 @@ class Upstream:
         except TimeoutError:
             status = 0
         except (OSError, EOFError, ProtocolError) as error:
-            if self._ours and getattr(error, "errno", None) == errno.ECONNREFUSED:
+            # Nobody there, or somebody who is just being killed.
+            if self._ours and isinstance(error, ConnectionError | EOFError):
                 raise Refused(410, "the server of this session has ended") from None
             status, reason = 0, "cannot be reached"
         if status == 101:
