@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from dataclasses import asdict, dataclass, field
 from time import time
 from typing import Any
@@ -19,6 +20,18 @@ from quart_app.embed.visitor import current_visitor
 from quart_app.servers.outline import Outline
 from quart_app.servers.server import Server
 from quart_app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RUN_TEXT = (
+    "CustomJS",
+    "CustomLabelingPolicy",
+    "CanvasTexture",
+    "HTMLTemplateFormatter",
+    "ReactiveHTML",
+    "VegaPlot",
+)
+"""How the names of model types begin, without their packages, that run text as code in the browser."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,8 @@ class Delivery:
         """The bundles that each application needed last."""
         self._templates: dict[str, bool] = {}
         """Whether it had a page of its own."""
+        self._warned: set[str] = set()
+        """Applications whose pages will not run what they need."""
 
     def script(self, session: PulledSession) -> Markup:
         """Return the text that embeds the whole document, as BOKEH_DELIVERY says."""
@@ -102,6 +117,7 @@ class Delivery:
         needed, others = self._assets.bundles(outline.types, outline.code)
         self._seen[application] = needed
         self._templates[application] = outline.has_template
+        self._warn_of_text(application, outline)
         return {
             "app": application,
             "ticket": self._ticket(session),
@@ -118,6 +134,19 @@ class Delivery:
             },
             "copies": here.copies,
         }
+
+    def _warn_of_text(self, application: str, outline: Outline) -> None:
+        """Say once for each application that it runs text as code, which pages with a policy do not allow."""
+        if self._settings.csp_unsafe_eval or outline.has_template or application in self._warned:
+            return
+        names = {type_.rpartition(".")[2] for type_ in outline.types}
+        if needing := sorted(name for name in names if name.startswith(RUN_TEXT)):
+            self._warned.add(application)
+            log.warning(
+                "%s runs text as code (%s), which our own pages allow only with BOKEH_CSP_UNSAFE_EVAL=1",
+                application,
+                ", ".join(needing),
+            )
 
     def _ticket(self, session: PulledSession) -> str:
         """Return the visitor's ticket; the visitor's cookie goes out with the response."""

@@ -18,7 +18,7 @@ from bokeh.command.subcommands.serve import Serve as BokehServe
 from bokeh.server.server import Server
 from bokeh.settings import settings
 
-from quart_app.servers import corrections, handlers, page
+from quart_app.servers import corrections, endings, handlers, page
 from quart_app.servers.collector import Collector
 from quart_app.servers.drain import Drain
 from quart_app.servers.gate import Gate
@@ -74,11 +74,11 @@ class Serve(BokehServe):
             corrections.note_failures,
             corrections.survive_callbacks_that_exit,
             corrections.free_the_id_of_a_failed_session,
-            corrections.end_sessions_in_batches,
-            partial(corrections.end_documents_without_collecting, self._collector),
-            corrections.end_lifecycles_without_collecting,
-            corrections.let_models_go,
-            corrections.end_modules_without_searching,
+            endings.end_sessions_in_batches,
+            partial(endings.end_documents_without_collecting, self._collector),
+            endings.end_lifecycles_without_collecting,
+            endings.let_models_go,
+            endings.end_modules_without_searching,
             handlers.install,
             page.install,
         )

@@ -118,6 +118,27 @@ def test_broken_applications_have_error_pages_and_the_others_run(tmp_path):
         wait_until(lambda: site.get("/good").status_code == 200, "the next page works")
 
 
+RUNS_TEXT = """
+from bokeh.io import curdoc
+from bokeh.models import Button, CustomJS
+button = Button()
+button.js_on_click(CustomJS(code="alert(1)"))
+curdoc().add_root(button)
+"""
+
+
+@pytest.mark.parametrize(("allowed", "warnings"), [("0", 1), ("1", 0)])
+def test_an_application_that_runs_text_as_code_is_warned_of_once_unless_it_may(tmp_path, allowed, warnings):
+    (tmp_path / "runs.py").write_text(RUNS_TEXT)
+    with Site(BOKEH_APPS=str(tmp_path), BOKEH_CSP_UNSAFE_EVAL=allowed) as site:
+        for _ in range(3):
+            assert site.get("/runs").status_code == 200
+        told = (
+            "runs runs text as code (CustomJS), which our own pages allow only with BOKEH_CSP_UNSAFE_EVAL=1"
+        )
+        assert site.output().count(told) == warnings
+
+
 def test_a_page_in_its_own_template_takes_no_longer_than_others_and_comes_without_it(tmp_path):
     (tmp_path / "slow" / "templates").mkdir(parents=True)
     (tmp_path / "slow" / "templates" / "index.html").write_text(

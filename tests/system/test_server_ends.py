@@ -106,7 +106,7 @@ import asyncio, sys
 from bokeh.application import Application
 from bokeh.server.contexts import ApplicationContext
 from tornado.ioloop import IOLoop
-from quart_app.servers import corrections
+from quart_app.servers import corrections, endings
 
 async def main():
     context = ApplicationContext(Application(), io_loop=IOLoop.current(), url="/")
@@ -129,17 +129,17 @@ async def main():
     print(max(gone), sum(number > 0 for number in gone))
 
 if sys.argv[1] == "ours":
-    corrections.apply(corrections.end_sessions_in_batches)
+    corrections.apply(endings.end_sessions_in_batches)
 asyncio.run(main())
 """
 
 DESTROY = """
 import gc, sys, weakref
 from bokeh.plotting import figure
-from quart_app.servers import corrections
+from quart_app.servers import corrections, endings
 
 if sys.argv[1] == "ours":
-    corrections.apply(corrections.let_models_go)
+    corrections.apply(endings.let_models_go)
 gc.disable()
 plot = figure()
 plot.properties_with_values()

@@ -117,6 +117,30 @@ def test_stock_bokeh_ends_with_the_first_application_that_cannot_be_loaded(tmp_p
         Serve(*sorted(tmp_path.glob("*.py")), command=STOCK).__enter__()
 
 
+MAGIC = """
+import json, sys
+from pathlib import Path
+from bokeh.command.subcommands import serve
+from quart_app.servers import corrections
+
+sys.modules["IPython"] = None
+cell = {"cell_type": "code", "source": ["%matplotlib inline"], "execution_count": None}
+cell |= {"metadata": {}, "outputs": []}
+path = Path(sys.argv[1], "magic.ipynb")
+path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+broken = {}
+corrections.apply(lambda: corrections.leave_out_broken_applications(broken))
+serve.build_single_handler_applications([str(path)])
+print(broken[str(path)])
+"""
+
+
+def test_a_notebook_with_magics_is_said_to_need_ipython(tmp_path):
+    told = alone(MAGIC, str(tmp_path)).stdout.strip()
+    assert told.startswith("Invalid syntax in 'magic.ipynb' on line")
+    assert told.endswith(": magics need IPython, which is not installed")
+
+
 def test_the_others_run_and_the_health_tells_which(server):
     assert visit(server, "good", token(new_id(), create=True)).roots
     health = server.health()

@@ -9,7 +9,7 @@ from bokeh.application import Application
 from bokeh.command.subcommands.serve import Serve
 from bokeh.document import Document, document
 
-from quart_app.servers import corrections
+from quart_app.servers import corrections, endings
 from quart_app.servers.collector import Collector
 from quart_app.servers.fleet import Fleet, by_turns
 from quart_app.servers.gate import Gate, Refused
@@ -85,7 +85,7 @@ def test_the_gate_holds_places_for_sessions_that_are_being_made():
 def test_a_correction_steps_aside_with_a_warning_where_bokeh_has_changed(caplog, monkeypatch):
     monkeypatch.setattr(Document, "destroy", lambda self, session: None)
     before = document.gc
-    corrections.apply(lambda: corrections.end_documents_without_collecting(Collector(lambda: 0)))
+    corrections.apply(lambda: endings.end_documents_without_collecting(Collector(lambda: 0)))
     assert document.gc is before
     assert "This Bokeh has changed how a document ends" in caplog.text
 
