@@ -95,16 +95,20 @@ class Carrying:
         frames = self._from_server
         try:
             while data := await self._server.read(CHUNK):
-                await self._browser.write(frames.follow(data))
+                try:
+                    passed, closed = frames.follow(data), None
+                except TooLarge as fault:
+                    passed, closed = fault.before, Closed(1009, "message too large")
+                except Broken as fault:
+                    passed, closed = fault.before, Closed(1011, "the server broke the protocol")
                 if frames.close_frame:
                     code, reason = frames.goodbye
-                    return Closed(code if is_legal(code) else 1011, reason)
+                    closed = Closed(code if is_legal(code) else 1011, reason)
+                await self._browser.write(passed)
+                if closed is not None:
+                    return closed
         except Gone:
             return None
-        except TooLarge:
-            return Closed(1009, "message too large")
-        except Broken:
-            return Closed(1011, "the server broke the protocol")
         return Closed(1012, "the server has gone")
 
     async def _finish_frame(self) -> None:

@@ -14,11 +14,17 @@ SIZES = {126: 2, 127: 8}
 """Bytes of the length, where seven bits do not take it."""
 
 
-class Broken(Exception):
+class Fault(Exception):
+    """Nothing more is passed on. ``before`` is what came before, and is."""
+
+    before = b""
+
+
+class Broken(Fault):
     """These are no websocket frames."""
 
 
-class TooLarge(Exception):
+class TooLarge(Fault):
     """A message is above the limit."""
 
 
@@ -52,8 +58,8 @@ class Frames:
         while at < len(data):
             try:
                 kind, size = self._frame(data[at : at + 10])
-            except (Broken, TooLarge):
-                self.is_broken = True
+            except Fault as fault:
+                self.left, self.is_broken, fault.before = 0, True, data[:at]
                 raise
             if size == 0 or (kind == CLOSE and at + size > len(data)):
                 self.left, self._held = 0, data[at:]

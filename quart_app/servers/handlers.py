@@ -78,9 +78,13 @@ class WSHandler(Guarded, BokehWSHandler):
 
         A relay sees to that for those that it carries itself; they may come through several web processes.
         """
-        others = [other for other in self.gate.sockets if isinstance(other, WSHandler) and other is not self]
-        for other in others:
-            if self._is_browser and other._is_browser and _session(other) is _session(self) is not None:
+        if not self._is_browser:
+            return
+        own = _session(self)
+        for other in list(self.gate.sockets):
+            if not (isinstance(other, WSHandler) and other._is_browser) or other is self:
+                continue
+            if own is not None and _session(other) is own:
                 other.close(4409, "opened elsewhere")
 
     async def send_message(self, message: Message[Any]) -> None:

@@ -66,6 +66,17 @@ def test_a_message_above_the_limit_is_too_large_also_in_parts(parts):
         frames.follow(connection.send(BytesMessage(bytes(last))))
 
 
+def test_what_came_before_a_fault_is_passed_on_up_to_the_end_of_its_frame():
+    frames = Frames(masked=False, max_message=100)
+    connection = Connection(SERVER)
+    good = connection.send(TextMessage("x" * 90))
+    assert frames.follow(good[:50]) == good[:50]
+    with pytest.raises(TooLarge) as fault:
+        frames.follow(good[50:] + connection.send(TextMessage("x" * 101)))
+    assert fault.value.before == good[50:]
+    assert frames.left == 0
+
+
 @pytest.mark.parametrize(
     "data",
     [
