@@ -64,7 +64,7 @@ def _server(place: Place, *flags: str, program: tuple[str, ...] = ("bokeh",)) ->
     return Program(command, place.folder)
 
 
-def quart_bokeh(**settings: str) -> Callable[[Place], list[Program]]:
+def quart_bokeh(*flags: str, **settings: str) -> Callable[[Place], list[Program]]:
     def programs(place: Place) -> list[Program]:
         environment = {
             "BOKEH_APPS": str(place.applications),
@@ -73,7 +73,7 @@ def quart_bokeh(**settings: str) -> Callable[[Place], list[Program]]:
             "BOKEH_SESSION_LIFETIME": f"{place.lifetime:g}",
             **place.settings,
         }
-        command = [_bin("hypercorn"), "quart_app:app", "-b", f"127.0.0.1:{place.web}"]
+        command = [_bin("hypercorn"), "quart_app:app", "-b", f"127.0.0.1:{place.web}", *flags]
         return [Program(command, place.folder, {f"QUART_{k}": v for k, v in environment.items()})]
 
     return programs

@@ -61,7 +61,7 @@ def _has_module(name: str) -> bool:
         return False
 
 
-OURS = ("quart-relay", "quart-direct", "quart-warm")
+OURS = ("quart-relay", "quart-uvloop", "quart-direct", "quart-warm")
 CONTESTANTS = (
     Contestant(
         "quart-relay",
@@ -69,6 +69,14 @@ CONTESTANTS = (
         commands.quart_bokeh(BOKEH_DELIVERY="relay"),
         in_block,
         ("quart_app",),
+    ),
+    Contestant(
+        "quart-uvloop",
+        "quart-bokeh, relay, on uvloop",
+        commands.quart_bokeh("-k", "uvloop", BOKEH_DELIVERY="relay"),
+        in_block,
+        ("quart_app", "uvloop"),
+        sessions_of="quart-relay",
     ),
     Contestant(
         "quart-warm",

@@ -85,7 +85,7 @@ QUICK = Plan(
     views=32,
     rest=1,
     starts=1,
-    left_out=("quart-server",),
+    left_out=("quart-server", "quart-uvloop"),
     alone=("quart-relay", "recipe-flask", "bokeh-serve", "panel", "bokeh-fastapi", "bokeh-asgi"),
 )
 SMOKE = Plan(

@@ -85,16 +85,18 @@ class Supervisor:
     async def _launch(self) -> None:
         self.server.change(State.STARTING)
         self._last_lines.clear()
+        is_uvloop = type(asyncio.get_running_loop()).__module__ == "uvloop"  # which the site has chosen
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "quart_app.servers.serve", "--supervised"),
                 *("--log-format", "%(levelname)s %(message)s", *self._arguments()),
+                *(["--uvloop"] if is_uvloop else []),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=self._environment,
-                process_group=0,  # Ctrl-C is for the site, which then stops its servers in good order
+                start_new_session=True,  # Ctrl-C is for the site, which then stops its servers in good order
             )
         assert process.stdout is not None  # noqa: S101
         self._passing_on = asyncio.create_task(self._pass_on(process.stdout))

@@ -190,9 +190,9 @@ def test_a_stock_server_answers_through_the_relay():
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_the_site_stops_in_time_with_pages_open_and_tells_them(sign, workers):
-    with RelayedSite("-w", workers) as site:
+@pytest.mark.parametrize("arguments", [("-w", "1"), ("-w", "2"), ("-k", "uvloop")], ids=" ".join)
+def test_the_site_stops_in_time_with_pages_open_and_tells_them(sign, arguments):
+    with RelayedSite(*arguments) as site:
         family = site.family()
 
         async def main() -> None:
@@ -217,6 +217,12 @@ def test_the_site_stops_in_time_with_pages_open_and_tells_them(sign, workers):
         run(main())
         assert "Traceback" not in site.output()
         assert "never retrieved" not in site.output()
+
+
+def test_the_servers_of_a_site_on_uvloop_run_on_it_too():
+    with RelayedSite("-k", "uvloop") as site:
+        [server] = site.servers()
+        assert any("uvloop" in library.path for library in server.memory_maps())
 
 
 def test_the_newer_browser_wins_also_through_another_worker():
