@@ -9,7 +9,10 @@ from typing import Any
 
 
 class Line:
-    """A TCP proxy. While ``is_closed`` it takes no connection, while ``is_silent`` it carries nothing."""
+    """
+    A TCP proxy. While ``is_closed`` it takes no connection, while ``is_silent`` it carries nothing,
+    while ``is_late`` it keeps back what is answered; ``kept`` counts the connections for which it does.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -18,6 +21,8 @@ class Line:
         self._thread = threading.Thread(target=self._loop.run_forever, name="line")
         self.is_closed = False
         self.is_silent = False
+        self.is_late = False
+        self.kept = 0
         self.refused = 0
 
     def __enter__(self) -> Line:
@@ -73,7 +78,7 @@ class Line:
                 return
             other_reader, other = await asyncio.open_connection("127.0.0.1", self._target)
             self._writers.add(other)
-            await asyncio.gather(self._pump(reader, other), self._pump(other_reader, writer))
+            await asyncio.gather(self._pump(reader, other), self._pump(other_reader, writer, True))
         except (OSError, asyncio.CancelledError):
             pass
         finally:
@@ -82,9 +87,17 @@ class Line:
                     self._writers.discard(end)
                     end.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, has_answers: bool = False
+    ) -> None:
         while data := await reader.read(65536):
-            if not self.is_silent:
-                writer.write(data)
-                await writer.drain()
+            if self.is_silent:
+                continue
+            if has_answers and self.is_late:
+                self.kept += 1
+                while self.is_late:
+                    await asyncio.sleep(0.01)
+                self.kept -= 1
+            writer.write(data)
+            await writer.drain()
         raise ConnectionResetError

@@ -144,6 +144,9 @@ class Wire {
     this.parts = [];
     /** @type {any} */
     this.header = null;
+    /** @type {string | null} */
+    this.question = null; // what was asked last, until it is answered
+    this.silence = SILENCE;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     const url = new URL(`${block.path}/ws`, location.href);
@@ -156,10 +159,10 @@ class Wire {
     this.expect();
   }
 
-  /** Give up unless something arrives within so many milliseconds. */
-  expect(silence = SILENCE) {
+  /** Give up unless something arrives in time. */
+  expect() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end(1006), silence);
+    this.timer = setTimeout(() => this.end(1006), this.silence);
   }
 
   /** @param {string | ArrayBuffer} part */
@@ -178,14 +181,22 @@ class Wire {
     }
     this.parts = [];
     this.header = null;
+    if (header.reqid === this.question) this.question = null;
+    if (this.question !== null) this.expect(); // this may have been said before it was asked
     this.onmessage(this, { header, text: /** @type {string} */ (parts[2]), buffers });
   }
 
-  /** Ask for something; an answer has this id as its `reqid`. @param {string} msgtype @param {number} [silence] */
-  ask(msgtype, silence) {
+  /**
+   * Ask for something; an answer has the returned id as its `reqid`. Until it has come, no word for so many
+   * milliseconds ends the connection.
+   * @param {string} msgtype @param {number} silence
+   */
+  ask(msgtype, silence = SILENCE) {
     const msgid = unique();
     for (const part of [{ msgid, msgtype }, {}, {}]) this.socket.send(JSON.stringify(part));
-    this.expect(silence);
+    this.question = msgid;
+    this.silence = silence;
+    this.expect();
     return msgid;
   }
 

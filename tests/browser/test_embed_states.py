@@ -111,6 +111,21 @@ def test_a_connection_that_died_without_a_word_is_noticed_when_the_network_is_ba
         assert is_as_left(page, value)
 
 
+def test_a_late_answer_to_something_else_is_not_taken_for_a_sign_of_life(page):
+    with Site() as site, Line(int(site.port)) as line:
+        open_plot(page, f"{line.url}/sliders")
+        line.is_late = True
+        value = press(page)
+        wait_until(lambda: line.kept, "the change is answered")
+        page.evaluate("dispatchEvent(new Event('online'))")
+        line.is_silent = True
+        line.is_late = False
+        wait_for_state(page, "reconnecting", seconds=15)
+        line.open()
+        wait_for_plot(page)
+        assert is_as_left(page, value)
+
+
 def test_a_killed_server_is_told_and_one_click_later_there_is_a_working_plot(page):
     name = "parts"
     with site_of(name) as site:
