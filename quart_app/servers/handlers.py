@@ -32,6 +32,7 @@ from quart_app.servers.extensions import compiled, implemented_in
 from quart_app.servers.gate import DISCARD, PURPOSE, Claim, Refused, read_session_id, read_token
 from quart_app.servers.guarded import Guarded
 from quart_app.servers.outline import Outline
+from quart_app.servers.whole import send_whole
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,8 @@ class WSHandler(Guarded, BokehWSHandler):
     async def open(self, *args: Any, **kwargs: Any) -> None:
         assert self._token is not None  # noqa: S101
         self.gate.enter(self)
-        # A message is three websocket frames, three small writes. On all versions of Bokeh Nagle's algorithm
-        # holds the second one until the other side's delayed ACK: 40 ms an exchange. (Tornado sees to HTTP.)
+        # On all versions of Bokeh Nagle's algorithm holds the second of two small writes until the other
+        # side's delayed ACK: 40 ms an exchange. (Tornado sees to HTTP.)
         self.set_nodelay(True)
         log.info("WebSocket connection opened")
         try:
@@ -97,7 +98,10 @@ class WSHandler(Guarded, BokehWSHandler):
             message.content = {PURPOSE: outline.to_json()}
         elif message.msgtype == "ERROR":  # a callback's: where it comes from is for the log alone
             message.content = {"text": message.content["text"], "traceback": None}
-        await super().send_message(message)
+        if self.get_compression_options() is None:
+            await send_whole(message, self)
+        else:
+            await super().send_message(message)
 
     def on_close(self) -> None:
         self.gate.leave(self)
