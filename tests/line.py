@@ -11,7 +11,8 @@ from typing import Any
 class Line:
     """
     A TCP proxy. While ``is_closed`` it takes no connection, while ``is_silent`` it carries nothing,
-    while ``is_late`` it keeps back what is answered; ``kept`` counts the connections for which it does.
+    while ``is_late`` it keeps back what is answered; ``kept`` counts the connections for which it does. It
+    answers at ``rate`` bytes a second, on each connection.
     """
 
     def __init__(self, port: int) -> None:
@@ -23,6 +24,7 @@ class Line:
         self.is_silent = False
         self.is_late = False
         self.kept = 0
+        self.rate = float("inf")
         self.refused = 0
 
     def __enter__(self) -> Line:
@@ -98,6 +100,8 @@ class Line:
                 while self.is_late:
                     await asyncio.sleep(0.01)
                 self.kept -= 1
+            if has_answers:
+                await asyncio.sleep(len(data) / self.rate)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError

@@ -41,6 +41,8 @@ class Browser:
         """Takes the frames of the browser once the websocket is accepted."""
         self.heard_at = monotonic()
         """When something came from the browser, or went to one that takes its time."""
+        self.is_full = False
+        """Whether the connection cannot take more now."""
         self._is_over = False
         self._messages = Connection(ConnectionType.CLIENT)
         """Makes frames of what ASGI gives, and the other way round, where there is no stream."""
@@ -81,19 +83,11 @@ class Browser:
 
     async def write(self, data: bytes) -> None:
         """Send frames, or parts of them; returns when the connection can take more. Raises Gone."""
-        if (writer := self._writer()) is not None:
-            try:
-                writer.write(data)
-                is_slow = writer.transport.get_write_buffer_size() > 0
-                await writer.drain()
-            except (OSError, RuntimeError):
-                raise Gone from None
-            if is_slow:
-                self.heard_at = monotonic()
-        elif self._stream is not None:
-            await self._stream.send(self._data(data))
-        else:
-            await self._write_messages(data)
+        self.is_full = True
+        try:
+            await self._write(data)
+        finally:
+            self.is_full = False
 
     async def ping(self) -> None:
         """Ask for a sign of life, which comes with whatever else the browser says."""
@@ -120,6 +114,21 @@ class Browser:
         """Drop a connection whose browser takes nothing any more; closing it would wait for the browser."""
         if writer := self._writer():
             writer.transport.abort()
+
+    async def _write(self, data: bytes) -> None:
+        if (writer := self._writer()) is not None:
+            try:
+                writer.write(data)
+                is_slow = writer.transport.get_write_buffer_size() > 0
+                await writer.drain()
+            except (OSError, RuntimeError):
+                raise Gone from None
+            if is_slow:
+                self.heard_at = monotonic()
+        elif self._stream is not None:
+            await self._stream.send(self._data(data))
+        else:
+            await self._write_messages(data)
 
     def _take_over(self, stream: Any) -> Any | None:
         """Listen at Hypercorn's object for the websocket; None if there is no such object."""

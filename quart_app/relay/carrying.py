@@ -17,10 +17,9 @@ CHUNK = 2**16
 """Bytes read at once."""
 PING_EVERY = 20.0
 """Seconds between pings to both sides."""
-SILENCE = 50.0
-"""Seconds without a pong or anything else from a browser after which it is gone."""
-SERVER_SILENCE = 90.0
-"""The same for a server, where a long callback keeps everything else waiting."""
+SILENCE = 90.0
+"""Seconds without a pong or anything else from one side after which it is gone. A server says nothing during
+a long callback; a pong of a browser comes after megabytes that wait in between for a slow line."""
 MASKED_PING = b"\x89\x80\0\0\0\0"
 
 
@@ -122,13 +121,20 @@ class Carrying:
             self._browser.abort()
 
     async def _watch(self) -> Closed | None:
-        """Return when one side has been silent for too long."""
+        """Return when one side has been silent for too long, while it could be asked and heard."""
+        upwards = self._browser, self._server, self._from_browser
+        downwards = self._server, self._browser, self._from_server
         while True:
             await asyncio.sleep(PING_EVERY)
+            for source, sink, frames in (upwards, downwards):
+                if sink.is_full:
+                    source.heard_at = monotonic()  # what it says waits
+                elif frames.left:
+                    sink.heard_at = monotonic()  # no ping goes into a frame, which may take long to come
             if monotonic() - self._browser.heard_at > SILENCE:
                 self._browser.abort()
                 return None
-            if monotonic() - self._server.heard_at > SERVER_SILENCE:
+            if monotonic() - self._server.heard_at > SILENCE:
                 return Closed(1012, "the server does not answer")
             with suppress(TimeoutError, OSError, Gone):
                 async with asyncio.timeout(PING_EVERY):

@@ -43,6 +43,9 @@ class ServerSocket:
     def __init__(self, *, is_stock: bool) -> None:
         self._is_stock = is_stock and QUICKACK is not None
         self.heard_at = monotonic()
+        """When something came from the server, or went to one that takes its time."""
+        self.is_full = False
+        """Whether the server takes nothing now."""
 
     async def open(self, url: str, token: str) -> int:
         """Connect, and return the HTTP status of the answer: 101. Any other is a refusal, and closed.
@@ -88,8 +91,15 @@ class ServerSocket:
 
     async def write(self, data: bytes) -> None:
         """Say something; returns when the server can take more. Raises OSError when it has gone."""
-        self._writer.write(data)
-        await self._writer.drain()
+        self.is_full = True
+        try:
+            self._writer.write(data)
+            is_slow = self._writer.transport.get_write_buffer_size() > 0
+            await self._writer.drain()
+            if is_slow:
+                self.heard_at = monotonic()
+        finally:
+            self.is_full = False
 
     def close(self) -> None:
         """Let go, when the last words have been sent or after a moment."""

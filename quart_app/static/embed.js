@@ -52,6 +52,7 @@ const TEXT = {
 };
 const GONE = 4410, ELSEWHERE = 4409, TOO_LARGE = 1009;
 const SILENCE = 20_000; // milliseconds without a word from the server, while there should be one
+const ARRIVAL = 180_000; // the same in the middle of a message: of a part that is on its way a browser tells nothing
 const SIGN_OF_LIFE = 5_000; // the same for a plot that was ready, when the network or the tab comes back
 const PATIENCE = 15_000; // milliseconds for which a site that is busy, or starts, is asked for a new session
 const BUSY = 10_000; // milliseconds without an answer to a change, after which the application is said to be busy
@@ -159,10 +160,10 @@ class Wire {
     this.expect();
   }
 
-  /** Give up unless something arrives in time. */
-  expect() {
+  /** Give up unless something arrives within so many milliseconds. */
+  expect(silence = this.silence) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end(1006), this.silence);
+    this.timer = setTimeout(() => this.end(1006), silence);
   }
 
   /** @param {string | ArrayBuffer} part */
@@ -172,7 +173,7 @@ class Wire {
     this.header ??= JSON.parse(/** @type {string} */ (part));
     const { header, parts } = this;
     if (parts.length < 3 + 2 * (header.num_buffers ?? 0)) {
-      this.expect();
+      this.expect(ARRIVAL);
       return;
     }
     const buffers = new Map();

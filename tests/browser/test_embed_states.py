@@ -13,6 +13,15 @@ from harness import ROOT, Site, wait_until
 from line import Line
 from playwright.sync_api import Page, Route
 
+LARGE = """
+import numpy as np
+from bokeh.io import curdoc
+from bokeh.plotting import figure
+
+plot = figure()
+plot.image([np.random.default_rng(0).random((600, 600))], x=0, y=0, dw=1, dh=1)
+curdoc().add_root(plot)
+"""
 APPLICATIONS = ["sliders", "parts"]
 
 
@@ -124,6 +133,16 @@ def test_a_late_answer_to_something_else_is_not_taken_for_a_sign_of_life(page):
         line.open()
         wait_for_plot(page)
         assert is_as_left(page, value)
+
+
+def test_a_document_that_takes_long_on_a_slow_line_is_shown_at_the_first_attempt(page, tmp_path):
+    (tmp_path / "large.py").write_text(LARGE)
+    with Site(BOKEH_APPS=str(tmp_path)) as site, Line(int(site.port)) as line:
+        line.rate = 100_000
+        page.goto(f"{line.url}/large", timeout=60_000)
+        wait_until(lambda: state_of(page) not in (None, "loading"), "the plot is there", seconds=90)
+        assert page.evaluate("states") == ["loading", "ready"]
+        assert page.evaluate("performance.now()") > 25_000
 
 
 def test_a_killed_server_is_told_and_one_click_later_there_is_a_working_plot(page):
