@@ -48,7 +48,6 @@ def end_sessions_in_batches() -> None:
         for start in range(0, len(ending), size):
             batch = [session for session in ending[start : start + size] if may_end(session)]
             await asyncio.gather(*(self._discard_session(session, has_expired) for session in batch))
-            await asyncio.sleep(0)
 
     ApplicationContext._cleanup_sessions = cleanup_sessions  # type: ignore[method-assign]
 
