@@ -126,15 +126,16 @@ class Carrying:
         downwards = self._server, self._browser, self._from_server
         while True:
             await asyncio.sleep(PING_EVERY)
+            now = monotonic()
             for source, sink, frames in (upwards, downwards):
                 if sink.is_full:
-                    source.heard_at = monotonic()  # what it says waits
+                    source.heard_at = now  # what it says waits
                 elif frames.left:
-                    sink.heard_at = monotonic()  # no ping goes into a frame, which may take long to come
-            if monotonic() - self._browser.heard_at > SILENCE:
+                    sink.heard_at = now  # no ping goes into a frame, which may take long to come
+            if now - self._browser.heard_at > SILENCE:
                 self._browser.abort()
                 return None
-            if monotonic() - self._server.heard_at > SILENCE:
+            if now - self._server.heard_at > SILENCE:
                 return Closed(1012, "the server does not answer")
             with suppress(TimeoutError, OSError, Gone):
                 async with asyncio.timeout(PING_EVERY):

@@ -56,17 +56,15 @@ class Side:
         self.is_aborted = True
 
 
-class Line:
+class Watched:
     """A carried websocket; ``silent`` is the side that says nothing, ``other`` goes on."""
 
     def __init__(self, clock: Clock, silent: str) -> None:
         self.clock = clock
-        self.sides = {"browser": Side(), "server": Side()}
-        self.silent = self.sides.pop(silent)
-        [self.other] = self.sides.values()
-        browser, server = (self.silent, self.other) if silent == "browser" else (self.other, self.silent)
-        self.browser, self.server = browser, server
-        self.carrying = Carrying(browser, server, 2**20)  # type: ignore[arg-type]
+        self.browser, self.server = Side(), Side()
+        self.silent = self.browser if silent == "browser" else self.server
+        self.other = self.server if silent == "browser" else self.browser
+        self.carrying = Carrying(self.browser, self.server, 2**20)  # type: ignore[arg-type]
         self.running: asyncio.Task[Closed | None]
 
     async def wait(self, seconds: float) -> None:
@@ -76,14 +74,14 @@ class Line:
             self.clock.now += STEP
             self.other.heard_at = self.clock.now
             looks = self.clock.looks
-            while self.clock.looks < looks + 8 and not self.running.done():
+            while self.clock.looks < looks + 3 and not self.running.done():
                 await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
-async def line(clock: Clock, silent: str) -> Any:
+async def watched(clock: Clock, silent: str) -> Any:
     async with asyncio.timeout(10):
-        made = Line(clock, silent)
+        made = Watched(clock, silent)
         made.running = asyncio.create_task(made.carrying.run())
         try:
             yield made
@@ -102,7 +100,7 @@ def clock(monkeypatch) -> Clock:
 
 def test_a_browser_that_answers_no_ping_is_dropped(clock):
     async def main() -> None:
-        async with line(clock, "browser") as carried:
+        async with watched(clock, "browser") as carried:
             await carried.wait(SILENCE + STEP)
             assert carried.running.done()
             assert carried.running.result() is None
@@ -114,7 +112,7 @@ def test_a_browser_that_answers_no_ping_is_dropped(clock):
 
 def test_the_browser_of_a_server_that_answers_no_ping_is_told(clock):
     async def main() -> None:
-        async with line(clock, "server") as carried:
+        async with watched(clock, "server") as carried:
             await carried.wait(SILENCE + STEP)
             assert carried.running.result() == Closed(1012, "the server does not answer")
             assert carried.server.pings
@@ -124,7 +122,7 @@ def test_the_browser_of_a_server_that_answers_no_ping_is_told(clock):
 
 def test_nobody_is_silent_who_cannot_be_heard(clock):
     async def main() -> None:
-        async with line(clock, "browser") as carried:
+        async with watched(clock, "browser") as carried:
             carried.server.is_full = True
             await carried.wait(10 * SILENCE)
             assert not carried.running.done()
@@ -138,7 +136,7 @@ def test_nobody_is_silent_who_cannot_be_heard(clock):
 @pytest.mark.parametrize("silent", ["server", "browser"])
 def test_nobody_is_silent_who_waits_for_the_rest_of_a_slow_frame(clock, silent):
     async def main() -> None:
-        async with line(clock, silent) as carried:
+        async with watched(clock, silent) as carried:
             if silent == "server":
                 await carried.browser.forward(HALF_A_FRAME["browser"])
             else:
@@ -151,7 +149,7 @@ def test_nobody_is_silent_who_waits_for_the_rest_of_a_slow_frame(clock, silent):
 
 def test_a_server_that_takes_nothing_is_silent_in_the_middle_of_a_frame_too(clock):
     async def main() -> None:
-        async with line(clock, "server") as carried:
+        async with watched(clock, "server") as carried:
             await carried.browser.forward(HALF_A_FRAME["browser"])
             carried.server.is_full = True
             await carried.wait(SILENCE + STEP)
