@@ -80,7 +80,7 @@ def quart_bokeh(*flags: str, **settings: str) -> Callable[[Place], list[Program]
 
 
 def quart_server(place: Place) -> list[Program]:
-    command = [sys.executable, "-m", "quart_app.servers.serve", *_paths(place)]
+    command = [sys.executable, "-m", "quart_app.engine.serve", *_paths(place)]
     command += ["--port", str(place.web), f"--allow-websocket-origin=127.0.0.1:{place.web}"]
     return [Program([*command, *_lifetime_flags(place)], place.folder)]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from quart import Quart, current_app
 
 from quart_app.extension import BokehEmbed
-from quart_app.health import health
-from quart_app.pages import pages
 from quart_app.settings import DEFAULTS
+from quart_app.site.health import health
+from quart_app.site.pages import pages
 
 HERE = Path(__file__).parent
 

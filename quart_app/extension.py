@@ -15,22 +15,23 @@ from typing import Any
 from markupsafe import Markup
 from quart import Quart, Response, has_request_context, request
 
+from quart_app.asgi.lifecycle import end_as_failed, ending_with_the_web_server, watch_for_stop
+from quart_app.asgi.proxies import TrustedProxies
 from quart_app.catalogue import BokehApp, discover
-from quart_app.embed import script, shell
-from quart_app.embed.assets import Assets
-from quart_app.embed.delivery import Delivery, PulledSession
-from quart_app.embed.errors import ApplicationFailed, EmbedError, OriginNotAllowed
-from quart_app.embed.limits import Place
-from quart_app.embed.pull import Arguments, Customize, Passed
-from quart_app.embed.puller import Puller
-from quart_app.embed.visitor import current_visitor, give_cookie, visitor_of
-from quart_app.proxies import TrustedProxies
+from quart_app.fleet.fleet import Fleet
+from quart_app.fleet.supervisor import StartFailed
+from quart_app.page import element as script
+from quart_app.page import streaming as shell
+from quart_app.page.assets import Assets
+from quart_app.page.delivery import Delivery, PulledSession
 from quart_app.relay.relay import Relay
+from quart_app.relay.visitor import current_visitor, give_cookie, visitor_of
 from quart_app.routes import routes
-from quart_app.servers.fleet import Fleet
-from quart_app.servers.supervisor import StartFailed
+from quart_app.sessions.errors import ApplicationFailed, EmbedError, OriginNotAllowed
+from quart_app.sessions.limits import Place
+from quart_app.sessions.pool import Puller
+from quart_app.sessions.pull import Arguments, Customize, Passed
 from quart_app.settings import Settings, SettingsError
-from quart_app.stopping import end_as_failed, ending_with_the_web_server, watch_for_stop
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class BokehEmbed:
         application's ``session_context.request``. All this is in the signed token that makes the session,
         and not in the page.
 
-        Raises one of ``quart_app.embed.errors``, each an HTTP error that Quart answers with its status,
+        Raises one of ``quart_app.sessions.errors``, each an HTTP error that Quart answers with its status,
         what ``customize`` raises, or TypeError for arguments that are not as said. Never takes longer than
         BOKEH_PULL_TIMEOUT seconds.
         """

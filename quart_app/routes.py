@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from quart import Blueprint, Response, current_app, request, send_file
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
-from quart_app.embed.assets import Asset
-from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
-from quart_app.embed.visitor import foreign_origin, visitor_of
+from quart_app.page.assets import Asset
+from quart_app.relay.ticket import Ticket, TicketRefused, ticket_keys, verify
+from quart_app.relay.visitor import foreign_origin, visitor_of
 
 if TYPE_CHECKING:
     from quart_app.extension import BokehEmbed

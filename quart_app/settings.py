@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from quart_app.proxies import Network, parse_peers
+from quart_app.asgi.proxies import Network, parse_peers
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from tornado.websocket import websocket_connect
 
 T = TypeVar("T")
 KEY = "a key of forty bytes, only for the tests"
-OURS, STOCK = "quart_app.servers.serve", "bokeh serve"
+OURS, STOCK = "quart_app.engine.serve", "bokeh serve"
 SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 
 
@@ -52,7 +52,7 @@ class Serve(Process):
         return httpx.get(self.url + path, timeout=30, **options)
 
     def health(self) -> dict[str, Any]:
-        from quart_app.servers.health import health_key
+        from quart_app.engine.health import health_key
 
         answer = self.get("/healthz", headers={"Authorization": f"Bearer {health_key(KEY.encode())}"})
         assert answer.status_code == 200

@@ -115,7 +115,7 @@ class Site(Process):
 
         def is_server(process: psutil.Process) -> bool:
             try:
-                return "quart_app.servers.serve" in process.cmdline()
+                return "quart_app.engine.serve" in process.cmdline()
             except psutil.NoSuchProcess:
                 return False
 

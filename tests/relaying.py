@@ -18,7 +18,7 @@ import psutil
 from aiohttp import web
 from harness import BIN, ROOT, Process, Site
 
-from quart_app.embed.ticket import Ticket, mint, ticket_keys
+from quart_app.relay.ticket import Ticket, mint, ticket_keys
 
 T = TypeVar("T")
 SECRET = "a secret key of tests, long enough"  # noqa: S105

@@ -14,15 +14,15 @@ from contextlib import suppress
 from posixpath import normpath
 from typing import Any
 
-from quart_app.embed.ticket import Ticket, TicketRefused, ticket_keys, verify
-from quart_app.embed.visitor import foreign_origin, visitor_of
-from quart_app.proxies import ASGI
+from quart_app.asgi.proxies import ASGI
+from quart_app.fleet.fleet import Fleet
+from quart_app.fleet.server import Server
 from quart_app.relay.browser import Browser, Gone, Receive, Send
-from quart_app.relay.carrying import Carrying
-from quart_app.relay.flood import Limit
+from quart_app.relay.ratelimit import Limit
+from quart_app.relay.ticket import Ticket, TicketRefused, ticket_keys, verify
+from quart_app.relay.tunnel import Carrying
 from quart_app.relay.upstream import GOODBYE, Refused, ServerSocket, Upstream
-from quart_app.servers.fleet import Fleet
-from quart_app.servers.server import Server
+from quart_app.relay.visitor import foreign_origin, visitor_of
 from quart_app.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, RejectConnection, Request
 from wsproto.utilities import ProtocolError
 
-from quart_app.embed.ticket import Ticket
-from quart_app.servers.fleet import Fleet
-from quart_app.servers.gate import BROWSER, PURPOSE
-from quart_app.servers.server import Server
+from quart_app.engine.admission import BROWSER, PURPOSE
+from quart_app.fleet.fleet import Fleet
+from quart_app.fleet.server import Server
+from quart_app.relay.ticket import Ticket
 from quart_app.settings import Settings
 
 TOKEN_LIFETIME = 30

@@ -206,8 +206,8 @@ def test_a_document_that_is_too_large_is_told_with_the_limit_in_the_log(tmp_path
 
 
 def test_the_outline_of_a_large_document_is_read_without_holding_up_the_site():
-    from quart_app.embed.pull import outline_of_json
-    from quart_app.servers.outline import Root
+    from quart_app.protocol.outline import Root
+    from quart_app.sessions.pull import outline_of_json
 
     numbers = {"type": "object", "name": "ColumnDataSource", "id": "p2", "attributes": {"data": [1.5] * 1000}}
     root = {"type": "object", "name": "Row", "id": "p1", "attributes": {"name": "top", "children": [numbers]}}

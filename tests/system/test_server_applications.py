@@ -158,6 +158,6 @@ def test_an_edited_application_is_served_anew_with_dev(tmp_path):
 def test_every_flag_of_bokeh_serve_is_there():
     from bokeh.command.subcommands.serve import Serve as Theirs
 
-    from quart_app.servers.serve import Serve as Ours
+    from quart_app.engine.serve import Serve as Ours
 
     assert {name for name, _ in Theirs.args} < {name for name, _ in Ours.args}

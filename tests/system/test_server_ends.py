@@ -106,7 +106,8 @@ import asyncio, sys
 from bokeh.application import Application
 from bokeh.server.contexts import ApplicationContext
 from tornado.ioloop import IOLoop
-from quart_app.servers import corrections, endings
+from quart_app.engine.patches import corrections
+from quart_app.engine.patches import endings
 
 async def main():
     context = ApplicationContext(Application(), io_loop=IOLoop.current(), url="/")
@@ -143,7 +144,8 @@ asyncio.run(main())
 DESTROY = """
 import gc, sys, weakref
 from bokeh.plotting import figure
-from quart_app.servers import corrections, endings
+from quart_app.engine.patches import corrections
+from quart_app.engine.patches import endings
 
 if sys.argv[1] == "ours":
     corrections.apply(endings.let_models_go)

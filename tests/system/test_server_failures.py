@@ -22,7 +22,7 @@ from bokeh.application import Application
 from bokeh.application.handlers import FunctionHandler
 from bokeh.server.contexts import ApplicationContext
 from tornado.ioloop import IOLoop
-from quart_app.servers import corrections
+from quart_app.engine.patches import corrections
 
 def application(document):
     raise RuntimeError("on purpose")
@@ -121,7 +121,7 @@ MAGIC = """
 import json, sys
 from pathlib import Path
 from bokeh.command.subcommands import serve
-from quart_app.servers import corrections
+from quart_app.engine.patches import corrections
 
 sys.modules["IPython"] = None
 cell = {"cell_type": "code", "source": ["%matplotlib inline"], "execution_count": None}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from quart_app.servers import supervisor
-from quart_app.servers.server import Server, State
-from quart_app.servers.supervisor import StartFailed, Supervisor
+from quart_app.fleet import supervisor
+from quart_app.fleet.server import Server, State
+from quart_app.fleet.supervisor import StartFailed, Supervisor
 
 RUNS = """printf '{"port": 1, "broken": {}}\\n' >&0; echo $$ > "$PID_FILE"; exec sleep 100"""
 

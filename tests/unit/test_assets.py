@@ -6,7 +6,7 @@ import logging
 import brotli
 import pytest
 
-from quart_app.embed.assets import Assets
+from quart_app.page.assets import Assets
 
 
 @pytest.fixture(scope="module")

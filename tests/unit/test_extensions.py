@@ -8,10 +8,10 @@ from bokeh.document import Document
 from bokeh.models import LayoutDOM, Slider
 from harness import ROOT
 
-from quart_app.embed.assets import Asset, Assets
-from quart_app.embed.extensions import AtThisSite, extension_file, extension_script
-from quart_app.servers.extensions import compiled, copies_of
-from quart_app.servers.outline import Outline
+from quart_app.engine.extensions import compiled, copies_of
+from quart_app.page.assets import Asset, Assets
+from quart_app.page.extensions import AtThisSite, extension_file, extension_script
+from quart_app.protocol.outline import Outline
 
 APPS = str(ROOT / "tests" / "sites" / "extension_apps")
 COPIES = {"https://elsewhere.invalid/1.2/dist/": "static/extensions/panel/"}
@@ -157,7 +157,7 @@ def test_a_model_is_compiled_once_for_all_sessions(own_model, monkeypatch):
         calls.append(types)
         return f"// custom/{types[0].__module__}.own"
 
-    monkeypatch.setattr("quart_app.servers.extensions.bundle_models", bundle)
+    monkeypatch.setattr("quart_app.engine.extensions.bundle_models", bundle)
     texts = {compiled([own_model(session, "let once\n")]) for session in "abc"}
     assert texts == {"// custom/bokeh_app.own"}
     assert len(calls) == 1
@@ -169,7 +169,7 @@ def test_what_cannot_be_compiled_ends_nothing(own_model, monkeypatch, caplog):
     def fail(_: object) -> str:
         raise SystemExit(1)
 
-    monkeypatch.setattr("quart_app.servers.extensions.bundle_models", fail)
+    monkeypatch.setattr("quart_app.engine.extensions.bundle_models", fail)
     for session in "ab":
         assert compiled([own_model(session, "let wrong\n")]) == ""
     assert caplog.text.count("The implementation of Own cannot be compiled") == 1

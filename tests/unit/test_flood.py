@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from quart_app.relay import flood
-from quart_app.relay.flood import Limit
+from quart_app.relay import ratelimit as flood
+from quart_app.relay.ratelimit import Limit
 
 
 def test_a_limit_fills_again_with_time_and_for_each_name_alone():

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from quart_app.embed.errors import TooManyFromOne, TooManyWaiting
-from quart_app.embed.limits import Waiting
+from quart_app.sessions.errors import TooManyFromOne, TooManyWaiting
+from quart_app.sessions.limits import Waiting
 
 
 def test_pages_above_the_limits_are_refused_until_a_place_is_given_back():

@@ -6,7 +6,7 @@ import pytest
 from quart import Quart
 
 from quart_app import BokehEmbed
-from quart_app.embed.pull import Passed
+from quart_app.sessions.pull import Passed
 
 
 @pytest.mark.parametrize("values", ["text", [1], [b"bytes"], ["good", None]])

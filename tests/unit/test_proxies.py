@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from quart_app.embed.visitor import foreign_origin, visitor_of
-from quart_app.proxies import forwarded, parse_peers
+from quart_app.asgi.proxies import forwarded, parse_peers
+from quart_app.relay.visitor import foreign_origin, visitor_of
 
 PEERS = parse_peers("10.0.0.0/8, 127.0.0.1, ::1")
 

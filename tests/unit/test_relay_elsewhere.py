@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from relaying import APP, SECRET, VISITOR, FakeServer, run, ticket
 
+from quart_app.fleet.fleet import Fleet
 from quart_app.relay.relay import Relay
-from quart_app.servers.fleet import Fleet
 from quart_app.settings import Settings
 
 

@@ -6,9 +6,9 @@ import re
 import pytest
 from jinja2.filters import do_indent
 
-from quart_app.embed.script import element
-from quart_app.headers import page_headers
+from quart_app.page.element import element
 from quart_app.settings import Settings, SettingsError
+from quart_app.site.headers import page_headers
 
 BLOCK = {
     "app": "sliders",

@@ -9,12 +9,12 @@ from bokeh.application import Application
 from bokeh.command.subcommands.serve import Serve
 from bokeh.document import Document, document
 
-from quart_app.servers import corrections, endings
-from quart_app.servers.collector import Collector
-from quart_app.servers.fleet import Fleet, by_turns
-from quart_app.servers.gate import Gate, Refused
-from quart_app.servers.server import Server, State
-from quart_app.servers.supervisor import backoff
+from quart_app.engine.admission import Gate, Refused
+from quart_app.engine.garbage import Collector
+from quart_app.engine.patches import corrections, endings
+from quart_app.fleet.fleet import Fleet, by_turns
+from quart_app.fleet.server import Server, State
+from quart_app.fleet.supervisor import backoff
 from quart_app.settings import Settings
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from quart import Quart, Response, make_response
 from werkzeug.exceptions import ServiceUnavailable
 
-from quart_app.embed import shell
+from quart_app.page import streaming as shell
 
 
 async def late(text: str) -> Markup:

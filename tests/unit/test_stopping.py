@@ -5,7 +5,7 @@ import os
 import signal
 from types import SimpleNamespace
 
-from quart_app.stopping import ending_with_the_web_server
+from quart_app.asgi.lifecycle import ending_with_the_web_server
 
 
 def test_a_worker_whose_web_server_is_gone_is_ended_once(monkeypatch):

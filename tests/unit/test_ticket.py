@@ -6,7 +6,7 @@ import pytest
 from bokeh.util.token import get_session_id
 from relaying import altered
 
-from quart_app.embed.ticket import Ticket, TicketRefused, mint, ticket_keys, verify
+from quart_app.relay.ticket import Ticket, TicketRefused, mint, ticket_keys, verify
 
 TICKET = Ticket("id.signature", "sliders", "server-1", "http://127.0.0.1:5006", "g", session_expiry=1000)
 NEW, OLD, OTHER = ticket_keys([b"new" * 11, b"old" * 11, b"other" * 7])

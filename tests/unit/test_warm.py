@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from quart_app.embed.errors import ApplicationFailed
-from quart_app.embed.warm import Warm
+from quart_app.sessions.errors import ApplicationFailed
+from quart_app.sessions.warm import Warm
 
 
 class Session:

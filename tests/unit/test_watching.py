@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from quart_app.relay import carrying
-from quart_app.relay.carrying import SILENCE, Carrying, Closed
+from quart_app.relay import tunnel as carrying
+from quart_app.relay.tunnel import SILENCE, Carrying, Closed
 
 STEP = 30.0
 HALF_A_FRAME = {"browser": b"\x82\xfe\xff\xff....half", "server": b"\x82\x7e\xff\xffhalf"}

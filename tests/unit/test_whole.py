@@ -15,7 +15,7 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection
 from wsproto.events import BytesMessage, TextMessage
 
-from quart_app.servers.whole import LARGE, send_whole
+from quart_app.engine.coalesce import LARGE, send_whole
 
 
 class Socket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 
-from quart_app.embed.errors import TooManyFromOne, TooManyWaiting
+from quart_app.sessions.errors import TooManyFromOne, TooManyWaiting
 
 
 class Place(ExitStack):

@@ -16,8 +16,8 @@ from bokeh.model import Model
 from bokeh.server.contexts import ApplicationContext
 from bokeh.server.session import ServerSession
 
-from quart_app.servers.collector import Collector
-from quart_app.servers.corrections import names_of, require
+from quart_app.engine.garbage import Collector
+from quart_app.engine.patches.corrections import names_of, require
 
 log = logging.getLogger(__name__)
 

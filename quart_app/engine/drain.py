@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from quart_app.servers.gate import Gate
+from quart_app.engine.admission import Gate
 
 log = logging.getLogger(__name__)
 

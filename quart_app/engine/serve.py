@@ -1,4 +1,4 @@
-"""``python -m quart_app.servers.serve``: ``bokeh serve``, with every flag of it, and the corrections."""
+"""``python -m quart_app.engine.serve``: ``bokeh serve``, with every flag of it, and the corrections."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from bokeh.command.subcommands.serve import Serve as BokehServe
 from bokeh.server.server import Server
 from bokeh.settings import settings
 
-from quart_app.servers import corrections, endings, handlers, page
-from quart_app.servers.collector import Collector
-from quart_app.servers.drain import Drain
-from quart_app.servers.gate import Gate
-from quart_app.servers.guarded import GATE
-from quart_app.servers.health import HealthHandler, Lag
+from quart_app.engine import handlers
+from quart_app.engine import template as page
+from quart_app.engine.admission import Gate
+from quart_app.engine.drain import Drain
+from quart_app.engine.garbage import Collector
+from quart_app.engine.guarded import GATE
+from quart_app.engine.health import HealthHandler, Lag
+from quart_app.engine.patches import corrections, endings
 
 GRACE = 2.0
 """Seconds between the end of the site and the end of a server that is too busy to notice."""
@@ -144,7 +146,7 @@ def hold_lifeline() -> socket.socket:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m quart_app.servers.serve", description=Serve.help)
+    parser = argparse.ArgumentParser(prog="python -m quart_app.engine.serve", description=Serve.help)
     command = Serve(parser=parser)
     command.invoke(parser.parse_args())
 

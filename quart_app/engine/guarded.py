@@ -14,8 +14,8 @@ from bokeh.server.tornado import BokehTornado
 from bokeh.server.views.auth_request_handler import AuthRequestHandler
 from tornado.web import HTTPError
 
-from quart_app.servers import corrections
-from quart_app.servers.gate import Claim, Gate, Refused
+from quart_app.engine.admission import Claim, Gate, Refused
+from quart_app.engine.patches import corrections
 
 log = logging.getLogger(__name__)
 

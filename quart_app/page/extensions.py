@@ -12,7 +12,7 @@ from pathlib import Path
 
 from werkzeug.security import safe_join
 
-from quart_app.servers.extensions import FILES
+from quart_app.engine.extensions import FILES
 
 REFERENCE = re.compile(rf"""(["'(=]\s*)(?:\./)?{re.escape(FILES)}""")
 

@@ -13,9 +13,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from quart_app.embed.delivery import PulledSession
-from quart_app.embed.errors import ApplicationFailed
-from quart_app.servers.supervisor import backoff
+from quart_app.fleet.supervisor import backoff
+from quart_app.page.delivery import PulledSession
+from quart_app.sessions.errors import ApplicationFailed
 
 log = logging.getLogger(__name__)
 

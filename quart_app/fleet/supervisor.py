@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 
-from quart_app.servers.server import Server, State
+from quart_app.fleet.server import Server, State
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def backoff(failures: int) -> float:
 
 
 class Supervisor:
-    """Keeps one ``python -m quart_app.servers.serve`` running for a Server and tells it the address.
+    """Keeps one ``python -m quart_app.engine.serve`` running for a Server and tells it the address.
 
     The process holds one end of a socket pair as its standard input. It reports its port there when it
     is ready, and it ends when our end closes: with the site, however the site ends.
@@ -89,7 +89,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "quart_app.servers.serve", "--supervised"),
+                *(sys.executable, "-m", "quart_app.engine.serve", "--supervised"),
                 *("--log-format", "%(levelname)s %(message)s", *self._arguments()),
                 *(["--uvloop"] if is_uvloop else []),
                 stdin=theirs.fileno(),

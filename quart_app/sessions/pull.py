@@ -21,11 +21,11 @@ from bokeh.protocol.message import Message
 from bokeh.protocol.messages.pull_doc_reply import pull_doc_reply
 from bokeh.util.token import generate_jwt_token, generate_session_id
 
-from quart_app.embed.connection import Closed, Connection, MessageTooLarge, Received, Refused
-from quart_app.embed.errors import ApplicationFailed, UnknownApplication
-from quart_app.servers.gate import CREATE, DISCARD, PURPOSE
-from quart_app.servers.outline import Outline, Root
-from quart_app.servers.server import Server
+from quart_app.engine.admission import CREATE, DISCARD, PURPOSE
+from quart_app.fleet.server import Server
+from quart_app.protocol.outline import Outline, Root
+from quart_app.sessions.client import Closed, Connection, MessageTooLarge, Received, Refused
+from quart_app.sessions.errors import ApplicationFailed, UnknownApplication
 
 Customize = Callable[[Document], object]
 Arguments = Mapping[str, list[str]]

@@ -27,12 +27,12 @@ from bokeh.settings import settings as bokeh_settings
 from bokeh.util.token import generate_jwt_token
 from tornado.web import RequestHandler
 
-from quart_app.servers import corrections
-from quart_app.servers.extensions import compiled, implemented_in
-from quart_app.servers.gate import DISCARD, PURPOSE, Claim, Refused, read_session_id, read_token
-from quart_app.servers.guarded import Guarded
-from quart_app.servers.outline import Outline
-from quart_app.servers.whole import send_whole
+from quart_app.engine.admission import DISCARD, PURPOSE, Claim, Refused, read_session_id, read_token
+from quart_app.engine.coalesce import send_whole
+from quart_app.engine.extensions import compiled, implemented_in
+from quart_app.engine.guarded import Guarded
+from quart_app.engine.patches import corrections
+from quart_app.protocol.outline import Outline
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from bokeh.server.tornado import BokehTornado
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler
 
-from quart_app.servers.gate import Gate
-from quart_app.servers.guarded import GATE
+from quart_app.engine.admission import Gate
+from quart_app.engine.guarded import GATE
 
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 TICK = 0.25

@@ -10,7 +10,7 @@ from bokeh.core.templates import FILE
 from bokeh.document import Document
 from bokeh.model import DataModel
 
-from quart_app.servers.extensions import Link, copies_of, links_of
+from quart_app.engine.extensions import Link, copies_of, links_of
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from bokeh.models.text import MathText
 from bokeh.models.widgets import TableWidget, Widget
 from bokeh.settings import settings as bokeh_settings
 
-from quart_app.embed.extensions import extension_file, extension_script
+from quart_app.page.extensions import extension_file, extension_script
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ from quart import (
 )
 from werkzeug.exceptions import HTTPException, NotFound
 
-from quart_app.embed.errors import ApplicationFailed
-from quart_app.embed.extensions import AtThisSite
-from quart_app.embed.visitor import current_visitor
 from quart_app.extension import prefers_html
-from quart_app.headers import page_headers
+from quart_app.page.extensions import AtThisSite
+from quart_app.relay.visitor import current_visitor
 from quart_app.routes import extension
+from quart_app.sessions.errors import ApplicationFailed
+from quart_app.site.headers import page_headers
 
 log = logging.getLogger(__name__)
 

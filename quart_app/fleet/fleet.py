@@ -18,9 +18,9 @@ from bokeh.server.util import check_allowlist
 from bokeh.settings import settings as bokeh_settings
 
 from quart_app.catalogue import BokehApp, discover
-from quart_app.servers.server import Server, State
-from quart_app.servers.supervisor import Supervisor
-from quart_app.servers.watch import wait_for_change
+from quart_app.fleet.server import Server, State
+from quart_app.fleet.supervisor import Supervisor
+from quart_app.fleet.watch import wait_for_change
 from quart_app.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)

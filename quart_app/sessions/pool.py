@@ -16,8 +16,10 @@ from bokeh.core.types import ID
 from bokeh.util.token import generate_jwt_token
 
 from quart_app.catalogue import BokehApp
-from quart_app.embed.delivery import Delivery, PulledSession
-from quart_app.embed.errors import (
+from quart_app.fleet.fleet import Fleet
+from quart_app.page.delivery import Delivery, PulledSession
+from quart_app.page.template import Template, fetch_template
+from quart_app.sessions.errors import (
     ApplicationFailed,
     EmbedError,
     NoServer,
@@ -25,11 +27,9 @@ from quart_app.embed.errors import (
     TooManySessions,
     UnknownApplication,
 )
-from quart_app.embed.limits import Place, Waiting
-from quart_app.embed.pull import Customize, Full, Passed, Pull, Pulled, Unreachable
-from quart_app.embed.template import Template, fetch_template
-from quart_app.embed.warm import Warm
-from quart_app.servers.fleet import Fleet
+from quart_app.sessions.limits import Place, Waiting
+from quart_app.sessions.pull import Customize, Full, Passed, Pull, Pulled, Unreachable
+from quart_app.sessions.warm import Warm
 from quart_app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Puller:
     ) -> PulledSession:
         """Return a session for the page that has this place, and give the place back.
 
-        Takes BOKEH_PULL_TIMEOUT seconds at most. Raises one of ``quart_app.embed.errors``, or what
+        Takes BOKEH_PULL_TIMEOUT seconds at most. Raises one of ``quart_app.sessions.errors``, or what
         ``customize`` raises.
         """
         with place:

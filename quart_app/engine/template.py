@@ -12,9 +12,9 @@ from bokeh.embed.util import RenderItem
 from bokeh.server import urls
 from bokeh.server.views.session_handler import SessionHandler
 
-from quart_app.servers.extensions import PANEL
-from quart_app.servers.gate import Refused, read_token
-from quart_app.servers.guarded import Guarded
+from quart_app.engine.admission import Refused, read_token
+from quart_app.engine.extensions import PANEL
+from quart_app.engine.guarded import Guarded
 
 PLACEHOLDER = "<!-- quart-bokeh: script -->"
 """Where the page wants its script."""

@@ -12,13 +12,13 @@ import bokeh
 from markupsafe import Markup
 from quart import has_request_context, request
 
-from quart_app.embed.assets import Assets
-from quart_app.embed.extensions import AtThisSite
-from quart_app.embed.script import direct, early, element
-from quart_app.embed.ticket import LIFETIME, Ticket, mint, ticket_keys
-from quart_app.embed.visitor import current_visitor
-from quart_app.servers.outline import Outline
-from quart_app.servers.server import Server
+from quart_app.fleet.server import Server
+from quart_app.page.assets import Assets
+from quart_app.page.element import direct, early, element
+from quart_app.page.extensions import AtThisSite
+from quart_app.protocol.outline import Outline
+from quart_app.relay.ticket import LIFETIME, Ticket, mint, ticket_keys
+from quart_app.relay.visitor import current_visitor
 from quart_app.settings import Settings
 
 log = logging.getLogger(__name__)

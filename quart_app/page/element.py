@@ -10,7 +10,7 @@ from bokeh.embed import server_session
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from quart_app.embed.errors import EmbedError
+from quart_app.sessions.errors import EmbedError
 
 ELEMENT = Markup(
     """\
