@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from bokeh.util.token import (
-    check_session_id_signature,
-    check_token_signature,
-    get_session_id,
-    get_token_payload,
-)
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketHandler
+
+from quart_app.protocol import tokens
+from quart_app.protocol.tokens import Claim
 
 if TYPE_CHECKING:
     from bokeh.server.contexts import ApplicationContext
     from bokeh.server.session import ServerSession
 
-PURPOSE = "quart_bokeh"
-"""The key in a token's payload that says what the token is for."""
-CREATE = "create"
-"""The purpose of the only tokens that make a session on a server that signs."""
-BROWSER = "browser"
-"""The purpose of those with which a site carries a browser's websocket: a session has one of these."""
-DISCARD = 4410
-"""The close code with which whoever made a session says that nobody will come for it."""
 WAIT = 2.0
 """Seconds that a new session may wait for its browser before it can lose its place to another new one."""
 
@@ -46,60 +32,20 @@ class Refused(HTTPError):
         self.headers = headers or {}
 
 
-@dataclass(frozen=True)
-class Claim:
-    """The session that a request names, and whether the request may make it."""
-
-    session_id: str
-    creates: bool
-    is_browser: bool = False
-    """Whether a site carries the websocket of a session's browser with it."""
-
-
 def read_token(token: str, *, key: bytes | None, signed: bool, now: float) -> Claim:
-    """Return what a Bokeh token claims. ``now`` as ``time.time()`` counts. Raises Refused."""
+    """As ``protocol.tokens.read_token``. Raises Refused."""
     try:
-        is_genuine = check_token_signature(token, key, signed)
-        payload: Mapping[str, Any] = get_token_payload(token) if is_genuine else {}
-        session_id = get_session_id(token) if is_genuine else ""
-        has_expired = is_genuine and now >= payload["session_expiry"]
-    except Exception:
-        raise Refused(403, "the token cannot be read") from None
-    if not is_genuine:
-        raise Refused(403, "the token's signature is wrong")
-    if has_expired:
-        raise Refused(403, "the token has expired")
-    _check_id(session_id)
-    purpose = payload.get(PURPOSE)
-    return Claim(session_id, creates=not signed or purpose == CREATE, is_browser=purpose == BROWSER)
+        return tokens.read_token(token, key=key, signed=signed, now=now)
+    except tokens.TokenRefused as error:
+        raise Refused(403, str(error)) from None
 
 
 def read_session_id(session_id: str, *, key: bytes | None, signed: bool) -> Claim:
-    """Return what a bare session id claims: its session, if there is one. Raises Refused."""
+    """As ``protocol.tokens.read_session_id``. Raises Refused."""
     try:
-        is_genuine = check_session_id_signature(session_id, key, signed)
-    except Exception:  # not ASCII
-        is_genuine = False
-    if not is_genuine:
-        raise Refused(403, "the session id's signature is wrong")
-    _check_id(session_id)
-    return Claim(session_id, creates=not signed)
-
-
-def _check_id(session_id: object) -> None:
-    """Refuse what is no session id, above all a token: it carries the same key's signature.
-
-    Whoever has a page has its token; taken as an id it would be a second session of one's own making.
-    """
-    if not isinstance(session_id, str) or not session_id:
-        raise Refused(403, "that is not a session id")
-    head = session_id.partition(".")[0]
-    try:
-        content = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
-    except ValueError:
-        return
-    if isinstance(content, dict):
-        raise Refused(403, "a token is not a session id")
+        return tokens.read_session_id(session_id, key=key, signed=signed)
+    except tokens.TokenRefused as error:
+        raise Refused(403, str(error)) from None
 
 
 class Gate:

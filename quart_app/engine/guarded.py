@@ -14,8 +14,9 @@ from bokeh.server.tornado import BokehTornado
 from bokeh.server.views.auth_request_handler import AuthRequestHandler
 from tornado.web import HTTPError
 
-from quart_app.engine.admission import Claim, Gate, Refused
+from quart_app.engine.admission import Gate, Refused
 from quart_app.engine.patches import corrections
+from quart_app.protocol.tokens import Claim
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bokeh.core.types import ID
+from bokeh.document import Document
 from bokeh.protocol.message import Message
 from bokeh.server import urls
 from bokeh.server.contexts import ApplicationContext
@@ -24,15 +25,18 @@ from bokeh.server.views.doc_handler import DocHandler as BokehDocHandler
 from bokeh.server.views.session_handler import SessionHandler
 from bokeh.server.views.ws import WSHandler as BokehWSHandler
 from bokeh.settings import settings as bokeh_settings
-from bokeh.util.token import generate_jwt_token
 from tornado.web import RequestHandler
 
-from quart_app.engine.admission import DISCARD, PURPOSE, Claim, Refused, read_session_id, read_token
+from quart_app.engine.admission import Refused, read_session_id, read_token
 from quart_app.engine.coalesce import send_whole
-from quart_app.engine.extensions import compiled, implemented_in
 from quart_app.engine.guarded import Guarded
+from quart_app.engine.models_script import compile_models, compiled_types
 from quart_app.engine.patches import corrections
+from quart_app.engine.template import own_template
+from quart_app.protocol.close_codes import DISCARD, OPENED_ELSEWHERE
+from quart_app.protocol.describe import describe
 from quart_app.protocol.outline import Outline
+from quart_app.protocol.tokens import PURPOSE, Claim, mint_token
 
 log = logging.getLogger(__name__)
 
@@ -86,15 +90,15 @@ class WSHandler(Guarded, BokehWSHandler):
             if not (isinstance(other, WSHandler) and other._is_browser) or other is self:
                 continue
             if own is not None and _session(other) is own:
-                other.close(4409, "opened elsewhere")
+                other.close(OPENED_ELSEWHERE, "opened elsewhere")
 
     async def send_message(self, message: Message[Any]) -> None:
         """Tell whoever pulls the outline of the document, in the ACK, whose content is otherwise empty."""
         if message.msgtype == "ACK" and self._is_pull and self.connection is not None:
             document = self.connection.session.document
-            outline = Outline.of(document)
-            if own := implemented_in(document):
-                outline = replace(outline, code=await asyncio.to_thread(compiled, own))
+            outline = await self.connection.session.with_document_locked(outline_with_template, document)
+            if own := compiled_types(document):
+                outline = replace(outline, models_script=await asyncio.to_thread(compile_models, own))
             message.content = {PURPOSE: outline.to_json()}
         elif message.msgtype == "ERROR":  # a callback's: where it comes from is for the log alone
             message.content = {"text": message.content["text"], "traceback": None}
@@ -155,6 +159,10 @@ def _session(socket: WSHandler) -> ServerSession | None:
     return socket.connection.session if socket.connection else None
 
 
+def outline_with_template(document: Document) -> Outline:
+    return replace(describe(document), template=own_template(document))
+
+
 class GuardedSessionHandler(Guarded, SessionHandler):
     """The session of an HTTP request."""
 
@@ -168,9 +176,7 @@ class GuardedSessionHandler(Guarded, SessionHandler):
         if app.sign_sessions:
             # What the page gets attaches and does no more. Bokeh hands on the token that made the
             # session, with everything in it: headers, cookies, and the right to make it again.
-            session._token = generate_jwt_token(
-                session.id, app.secret_key, signed=True, expiration=app.session_token_expiration
-            )
+            session._token = mint_token(session.id, app.secret_key, lifetime=app.session_token_expiration)
         return session
 
     async def _make(self) -> Any:

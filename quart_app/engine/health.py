@@ -15,6 +15,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from quart_app.engine.admission import Gate
 from quart_app.engine.guarded import GATE
+from quart_app.protocol.keys import health_token
 
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 TICK = 0.25
@@ -38,11 +39,6 @@ class Lag:
     @property
     def worst(self) -> float:
         return max(self._late)
-
-
-def health_key(secret_key: bytes) -> str:
-    """Return the bearer that opens ``/healthz`` of a server that signs its sessions with this key."""
-    return hmac.digest(secret_key, b"quart-bokeh health", "sha256").hex()
 
 
 def resident_memory() -> int | None:
@@ -92,7 +88,7 @@ class HealthHandler(RequestHandler):
         app = self.application
         if app.sign_sessions and app.secret_key:
             given = self.request.headers.get("Authorization", "").encode(errors="replace")
-            return hmac.compare_digest(given, f"Bearer {health_key(app.secret_key)}".encode())
+            return hmac.compare_digest(given, f"Bearer {health_token(app.secret_key)}".encode())
         if any(name in self.request.headers for name in PROXY_HEADERS):
             return False
         address = getattr(getattr(self.request.connection, "context", None), "address", None)

@@ -20,7 +20,6 @@ from bokeh.server.server import Server
 from bokeh.settings import settings
 
 from quart_app.engine import handlers
-from quart_app.engine import template as page
 from quart_app.engine.admission import Gate
 from quart_app.engine.drain import Drain
 from quart_app.engine.garbage import Collector
@@ -92,7 +91,6 @@ class Serve(BokehServe):
             endings.let_models_go,
             endings.end_modules_without_searching,
             handlers.install,
-            page.install,
         )
         if args.supervised:
             corrections.apply(partial(corrections.leave_out_broken_applications, self._broken))

@@ -1,0 +1,1 @@
+"""What the web process and the Bokeh server process say to each other."""

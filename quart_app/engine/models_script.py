@@ -1,0 +1,45 @@
+"""The compiled script of an application's own models: types with an ``__implementation__``."""
+
+from __future__ import annotations
+
+import logging
+import re
+from threading import Lock
+
+from bokeh.core.has_props import HasProps
+from bokeh.document import Document
+from bokeh.util.compiler import CustomModel, bundle_models
+
+from quart_app.protocol.describe import is_compiled
+
+log = logging.getLogger(__name__)
+
+MODULE = re.compile("bokeh_app_[0-9a-f]{32}")
+
+_lock = Lock()
+_scripts: dict[tuple[tuple[str, str], ...], str] = {}
+
+
+def compiled_types(document: Document) -> list[type[HasProps]]:
+    """Return the types of a document's models that Bokeh compiles."""
+    types = {type(model) for model in document.models if is_compiled(type(model))}
+    return sorted(types, key=lambda type_: type_.__qualified_model__)
+
+
+def compile_models(types: list[type[HasProps]]) -> str:
+    """Return the script of these types; empty if it cannot be compiled. Blocks for a second the first time.
+
+    Bokeh compiles with Node.js and keeps scripts by the names of the types' modules, which for an
+    application differ in every session. These are kept by their source.
+    """
+    names = ", ".join(type_.__qualified_model__ for type_ in types)
+    try:
+        key = tuple((type_.__name__, CustomModel(type_).implementation.code) for type_ in types)
+        with _lock:
+            if key not in _scripts:
+                _scripts[key] = ""
+                _scripts[key] = MODULE.sub("bokeh_app", bundle_models(types) or "")
+            return _scripts[key]
+    except (Exception, SystemExit) as error:  # Bokeh exits when it cannot compile
+        log.error("Cannot compile the implementation of %s: %s", names, error or "see the output above")
+        return ""
