@@ -1,22 +1,21 @@
-"""What the loader in a page asks for: assets, a new session for one that is lost, and what became of one."""
+"""The routes for the loader in a page: assets, a new session for one that is lost, and the state of one."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from quart import Blueprint, Response, current_app, request, send_file
+from quart import Blueprint, Response, request, send_file
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
 from quart_app.page.assets import Asset
 from quart_app.relay.ticket import Ticket, TicketRefused, ticket_keys, verify
 from quart_app.relay.visitor import foreign_origin, visitor_of
-
-if TYPE_CHECKING:
-    from quart_app.extension import BokehEmbed
+from quart_app.runtime import current_runtime
+from quart_app.sessions.session import Session
+from quart_app.view import begin_pull
 
 FOR_GOOD = "public, max-age=31536000, immutable"
 FOR_AN_HOUR = "public, max-age=3600"
@@ -24,24 +23,19 @@ FOR_AN_HOUR = "public, max-age=3600"
 routes = Blueprint("bokeh_embed", __name__)
 
 
-def extension() -> BokehEmbed:
-    """Return the extension of the application that serves this request."""
-    return cast("BokehEmbed", current_app.extensions["bokeh-embed"])
-
-
 @routes.get("/bokeh/assets/<file_name>")
 async def asset(file_name: str) -> Response:
     """Send a file that pages load: its name changes with its content, so browsers may keep it for good."""
-    found = extension().assets.get(file_name)
+    found = current_runtime().assets.get(file_name)
     if found is None:
-        return await _send(await _made_again(file_name), "no-store")
+        return await _send(await _rebuild_model_script(file_name), "no-store")
     return await _send(found, FOR_GOOD)
 
 
 @routes.get("/bokeh/extensions/<package>/<path:path>")
 async def extension_file(package: str, path: str) -> Response:
     """Send a file that an extension of BokehJS brings, where a Bokeh server has ``/static/extensions``."""
-    found = await asyncio.to_thread(extension().assets.of_extension, package, path)
+    found = await asyncio.to_thread(current_runtime().assets.of_extension, package, path)
     if found is None:
         raise NotFound
     if isinstance(found, Asset):
@@ -51,17 +45,24 @@ async def extension_file(package: str, path: str) -> Response:
     return response
 
 
-async def _made_again(file_name: str) -> Asset:
-    """Return the script of an application's own models that another worker has: a session here brings it."""
-    application, given = request.args.get("of", ""), request.args.get("by", "")
-    delivery, assets = extension().delivery, extension().assets
-    if not hmac.compare_digest(delivery.signature(application, file_name).encode(), given.encode()):
+async def _rebuild_model_script(file_name: str) -> Asset:
+    """Return the script of an application's own models that another worker has named in a page.
+
+    Pulls a session here, whose outline has the script.
+    """
+    runtime, name = current_runtime(), request.args.get("app", "")
+    if not runtime.renderer.is_signed(name, file_name, request.args.get("sig", "")):
         raise NotFound
-    delivery.block(await extension().pull(application))
-    found = assets.get(file_name)
+    runtime.renderer.block(await _pull(name))
+    found = runtime.assets.get(file_name)
     if found is None:
         raise NotFound
     return found
+
+
+async def _pull(name: str) -> Session:
+    """Return a session to which this request passes nothing."""
+    return (await begin_pull(current_runtime(), name)).result()
 
 
 async def _send(found: Asset, cache_control: str) -> Response:
@@ -91,8 +92,7 @@ async def renew(application: str) -> dict[str, object]:
     ticket = _ticket(await _asked(), application)
     if not ticket.renewable:
         raise Forbidden("only its page can start this plot again")
-    session = await extension().pull(application)
-    return extension().delivery.block(session)
+    return current_runtime().renderer.block(await _pull(application))
 
 
 @routes.post("/bokeh/session/<application>/state")
@@ -108,7 +108,7 @@ async def state(application: str) -> dict[str, str]:
         return {"state": "gone"}
     except Forbidden:
         return {"state": "refused"}
-    return {"state": await extension().relay.inquire(ticket)}
+    return {"state": await current_runtime().relay.inquire(ticket)}
 
 
 @routes.after_request
@@ -141,7 +141,7 @@ def _ticket(asked: Mapping[str, Any], application: str) -> Ticket:
     """Return the ticket that comes with the request. Raises Forbidden, or Gone if it is too old."""
     if stranger := foreign_origin(request.scope):
         raise Forbidden(stranger)
-    keys = ticket_keys(extension().settings.secret_keys)
+    keys = ticket_keys(current_runtime().settings.secret_keys)
     visitor = visitor_of(request.scope["headers"])
     try:
         ticket = verify(str(asked.get("ticket")), visitor or "", keys, time.time())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hmac
 import logging
 import multiprocessing
 import os
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from quart_app.asgi.proxies import Network, parse_peers
+from quart_app.protocol.keys import SECRET_KEY, derive_key
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ def _secret_keys(value: Any, fallbacks: Any) -> tuple[bytes, ...]:
     if not value:
         # Not for ever, but the same in all workers of one start: a page of one can attach through another.
         authkey = bytes(multiprocessing.current_process().authkey)
-        return (hmac.digest(authkey, b"quart-bokeh SECRET_KEY", "sha256"),)
+        return (derive_key(authkey, SECRET_KEY),)
     older = [fallbacks] if isinstance(fallbacks, str | bytes) else list(fallbacks or ())
     keys = tuple(key if isinstance(key, bytes) else str(key).encode() for key in [value, *older])
     for number, key in enumerate(keys):

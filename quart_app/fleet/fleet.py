@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import os
 import socket
@@ -14,13 +13,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from bokeh.server.util import check_allowlist
 from bokeh.settings import settings as bokeh_settings
 
 from quart_app.catalogue import BokehApp, discover
 from quart_app.fleet.server import Server, State
 from quart_app.fleet.supervisor import Supervisor
 from quart_app.fleet.watch import wait_for_change
+from quart_app.protocol.keys import session_key
 from quart_app.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -75,7 +74,11 @@ class Fleet:
 
     def accepts_pages_of(self, host: str) -> bool:
         """Whether a page opened under this host (``name`` or ``name:port``) may open a websocket."""
-        return self.origins is None or check_allowlist(host.lower(), self.origins)
+        if self.origins is None:
+            return True
+        from bokeh.server.util import check_allowlist
+
+        return check_allowlist(host.lower(), self.origins)
 
     async def is_ready(self) -> bool:
         """Whether a server accepts connections now."""
@@ -93,7 +96,7 @@ class Fleet:
 
     async def _start_our_own(self) -> None:
         settings = self._settings
-        key = hmac.digest(settings.secret_key, b"quart-bokeh sessions", "sha256").hex()
+        key = session_key(settings.secret_key)
         environment = {"BOKEH_SECRET_KEY": key, "BOKEH_SIGN_SESSIONS": "yes", **_allowed_origins()}
         self.origins = environment["BOKEH_ALLOW_WS_ORIGIN"].split(",")
         lifetime = round(settings.session_lifetime * 1000)

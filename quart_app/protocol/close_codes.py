@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 NORMAL = 1000
+GOING_AWAY = 1001
 PROTOCOL_ERROR = 1002
+ABNORMAL = 1006
+"""No close frame came. It is never sent."""
 TOO_LARGE = 1009
 INTERNAL_ERROR = 1011
 RESTART = 1012

@@ -20,10 +20,8 @@ from bokeh.models.glyphs import MathTextGlyph
 from bokeh.models.text import MathText
 from bokeh.models.widgets import TableWidget, Widget
 
-from quart_app.protocol.outline import Link, Outline, Root
+from quart_app.protocol.outline import EXTENSION_FILES, Link, Outline, Root
 
-EXTENSION_FILES = "static/extensions/"
-"""The path at which a Bokeh server has the files of extensions."""
 PANEL_FILES = f"{EXTENSION_FILES}panel/"
 APP_MODULE_PREFIX = "bokeh_app_"
 """Begins the names of applications' own modules, which differ in every session. Their data models come with

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+EXTENSION_FILES = "static/extensions/"
+"""The path at which a Bokeh server has the files of extensions."""
+
 Link = tuple[str, str, str]
 """``script``, ``module`` or ``style``; its URL; and the global name that a module's default export gets."""
 

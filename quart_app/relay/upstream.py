@@ -7,15 +7,13 @@ import socket
 from time import monotonic
 from urllib.parse import urlsplit
 
-from bokeh.core.types import ID
-from bokeh.util.token import generate_jwt_token
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, RejectConnection, Request
 from wsproto.utilities import ProtocolError
 
-from quart_app.engine.admission import BROWSER, PURPOSE
 from quart_app.fleet.fleet import Fleet
 from quart_app.fleet.server import Server
+from quart_app.protocol.tokens import BROWSER, PURPOSE, mint_token
 from quart_app.relay.ticket import Ticket
 from quart_app.settings import Settings
 
@@ -130,14 +128,7 @@ class Upstream:
 
     async def connect(self, ticket: Ticket, server: Server, purpose: str = BROWSER) -> ServerSocket:
         """Return a websocket to the ticket's session. Raises Refused."""
-        key = server.secret_key
-        token = generate_jwt_token(
-            ID(ticket.session_id),
-            key,
-            signed=key is not None,
-            extra_payload={PURPOSE: purpose},
-            expiration=TOKEN_LIFETIME,
-        )
+        token = mint_token(ticket.session_id, server.secret_key, {PURPOSE: purpose}, lifetime=TOKEN_LIFETIME)
         connection = ServerSocket(is_stock=not self._ours)
         reason = "does not answer"
         try:

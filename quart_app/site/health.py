@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint
 
-from quart_app.routes import extension
+from quart_app.runtime import current_runtime
 
 health = Blueprint("health", __name__)
 
@@ -18,6 +18,6 @@ async def healthz() -> tuple[str, dict[str, str]]:
 @health.get("/readyz")
 async def readyz() -> tuple[str, int, dict[str, str]]:
     """200 if a Bokeh server takes connections now, else 503."""
-    ready = await extension().fleet.is_ready()
+    ready = await current_runtime().fleet.is_ready()
     text, status = ("ready\n", 200) if ready else ("no Bokeh server is ready\n", 503)
     return text, status, {"Content-Type": "text/plain", "Cache-Control": "no-store"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import replace
-from time import monotonic
+from functools import partial
 from typing import cast
 
 from quart import (
@@ -18,12 +18,15 @@ from quart import (
 )
 from werkzeug.exceptions import HTTPException, NotFound
 
-from quart_app.extension import prefers_html
-from quart_app.page.extensions import AtThisSite
+from quart_app.page.extensions import AssetUrlRewriter
+from quart_app.page.template import fill
+from quart_app.protocol.outline import Template
 from quart_app.relay.visitor import current_visitor
-from quart_app.routes import extension
+from quart_app.runtime import current_runtime
 from quart_app.sessions.errors import ApplicationFailed
+from quart_app.sessions.session import Session
 from quart_app.site.headers import page_headers
+from quart_app.view import begin_pull, prefers_html, render_script
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +36,10 @@ pages = Blueprint("pages", __name__)
 @pages.get("/")
 async def gallery() -> str:
     """List the applications."""
-    embed = extension()
+    runtime = current_runtime()
     current_visitor()  # so that pages opened from here at the same time are all of one visitor
     return await render_template(
-        "gallery.html", applications=embed.applications.values(), servers=embed.settings.servers
+        "gallery.html", applications=runtime.applications.values(), servers=runtime.settings.servers
     )
 
 
@@ -49,39 +52,47 @@ async def favicon() -> tuple[str, int]:
 @pages.get("/<application>", strict_slashes=False)
 async def bkapp_page(application: str) -> Response:
     """Show one application, in a session of its own."""
-    embed = extension()
-    arguments = request.args.to_dict(flat=False)
-    app = embed.applications.get(application)
-    if embed.settings.delivery == "relay" and embed.delivery.may_have_template(application):
-        deadline = monotonic() + embed.settings.pull_timeout
-        session = await embed.pull(application, arguments=arguments)
-        template = session.outline.has_template and await embed.puller.template(session, deadline)
-        if template:
-            here = AtThisSite(request.root_path, session.outline.copies)
-            template = replace(template, html=here.page(template.html))
-            response = await make_response(template.fill(session.root))
-            # What may run in it is for the application's author to say.
-            response.headers.update(page_headers(embed.settings, is_ours=False))
-            return cast(Response, response)
-        script = session.script
-    else:
-        script = await embed.script(application, arguments=arguments)
+    runtime = current_runtime()
+    record = runtime.records.get(application)
+    pulling = await begin_pull(
+        runtime,
+        application,
+        request.args.to_dict(flat=False),
+        # An application's own template is the whole page: nothing can be sent before it is known.
+        may_stream=record is not None and not record.has_template,
+    )
+    if pulling.done() and runtime.settings.delivery == "relay":
+        session = pulling.result()
+        if template := session.outline.template:
+            return await own_page(session, template)
+    app = runtime.applications.get(application)
     page = await render_template(
         "embed.html",
-        script=script,
+        script=render_script(runtime, application, pulling),
         template="Quart",
         title=app.title if app else application,
         description=app.description if app else "",
-        early=embed.delivery.early(application),
+        early=runtime.renderer.head(application, record),
     )
     return cast(Response, await make_response(page))
+
+
+async def own_page(session: Session, template: Template) -> Response:
+    """Answer with the application's own template."""
+    runtime = current_runtime()
+    rewriter = AssetUrlRewriter(request.root_path, session.outline.cdn_to_local)
+    page = fill(replace(template, html=rewriter.page(template.html)), partial(runtime.renderer.root, session))
+    response = cast(Response, await make_response(page))
+    # What may run in it is for the application's author to say.
+    response.headers.update(page_headers(runtime.settings, is_ours=False))
+    return response
 
 
 @pages.get("/<application>/static/<path:filename>")
 @pages.get("/bokeh/static/<application>/<path:filename>", endpoint="bokeh_static")
 async def application_static(application: str, filename: str) -> Response:
     """Send a file of an application's ``static`` folder, also where a stock Bokeh server has it."""
-    app = extension().applications.get(application)
+    app = current_runtime().applications.get(application)
     if app is None or app.static_folder is None:
         raise NotFound
     return await send_from_directory(app.static_folder, filename)
@@ -114,7 +125,7 @@ async def error_page(error: HTTPException) -> Response:
 async def tell_browsers(response: Response) -> Response:
     """Give every page its headers."""
     if response.mimetype == "text/html":
-        for name, value in page_headers(extension().settings).items():
+        for name, value in page_headers(current_runtime().settings).items():
             response.headers.setdefault(name, value)
     return response
 
@@ -122,4 +133,4 @@ async def tell_browsers(response: Response) -> Response:
 @pages.app_context_processor
 async def stylesheet() -> dict[str, str]:
     """Tell templates where the style sheet of the site is."""
-    return {"stylesheet": extension().delivery.url("site.css")}
+    return {"stylesheet": current_runtime().renderer.url("site.css")}

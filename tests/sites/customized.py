@@ -43,7 +43,7 @@ async def raises(kind):
 async def check():
     """Return the title that a second client finds on the server."""
     pulled = await embed.pull("sliders", customize=change)
-    server = embed.fleet.servers[0]
+    server = embed.runtime.fleet.servers[0]
 
     class Second(ClientSession):
         @property

@@ -12,7 +12,7 @@ embed = BokehEmbed(app)
 @app.get("/session/<name>")
 async def session(name):
     pulled = await embed.pull(name)
-    block = embed.delivery.block(pulled)
+    block = embed.runtime.renderer.block(pulled.session)
     return {"ticket": block["ticket"], "path": block["path"] + "/ws", "id": pulled.id}
 
 

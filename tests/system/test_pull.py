@@ -205,18 +205,6 @@ def test_a_document_that_is_too_large_is_told_with_the_limit_in_the_log(tmp_path
             assert "1000000 bytes of BOKEH_MAX_MESSAGE" in site.output()
 
 
-def test_the_outline_of_a_large_document_is_read_without_holding_up_the_site():
-    from quart_app.protocol.outline import Root
-    from quart_app.sessions.pull import outline_of_json
-
-    numbers = {"type": "object", "name": "ColumnDataSource", "id": "p2", "attributes": {"data": [1.5] * 1000}}
-    root = {"type": "object", "name": "Row", "id": "p1", "attributes": {"name": "top", "children": [numbers]}}
-    other = {"type": "object", "name": "Div", "id": "p3", "attributes": {}}
-    outline = outline_of_json(json.dumps({"doc": {"roots": [root, other], "title": "x"}}))
-    assert outline.roots == (Root("p1", "top"), Root("p3", None))
-    assert outline.types == {"Row", "ColumnDataSource", "Div"}
-
-
 def test_warm_sessions_are_used_for_pages_that_pass_nothing_and_made_again(tmp_path):
     (tmp_path / "echo.py").write_text(ECHO)
     with Site(BOKEH_APPS=str(tmp_path), BOKEH_WARM="echo:2") as site:

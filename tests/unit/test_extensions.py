@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -8,10 +9,11 @@ from bokeh.document import Document
 from bokeh.models import LayoutDOM, Slider
 from harness import ROOT
 
-from quart_app.engine.extensions import compiled, copies_of
+from quart_app.engine.models_script import compile_models
 from quart_app.page.assets import Asset, Assets
-from quart_app.page.extensions import AtThisSite, extension_file, extension_script
-from quart_app.protocol.outline import Outline
+from quart_app.page.extensions import AssetUrlRewriter, extension_file, extension_script
+from quart_app.protocol.describe import cdn_to_local, describe
+from quart_app.protocol.outline import Outline, Root, Template
 
 APPS = str(ROOT / "tests" / "sites" / "extension_apps")
 COPIES = {"https://elsewhere.invalid/1.2/dist/": "static/extensions/panel/"}
@@ -59,7 +61,8 @@ def test_files_beside_the_script_are_sent_and_scripts_can_be_compressed():
 def test_another_worker_has_the_script_too():
     assets = Assets([APPS])
     assets.load()
-    [name] = [name for name in assets.bundles({"tiny_ext.Badge"})[0] if name.startswith("ext-")]
+    needed, _ = assets.for_outline(Outline((), packages=("tiny_ext",)))
+    [name] = [name for name in needed if name.startswith("ext-")]
     found = Assets([APPS]).get(name)
     assert found is not None
     assert b"sourceMappingURL" not in found.content
@@ -70,7 +73,7 @@ def test_another_worker_has_the_script_too():
 def test_code_of_an_application_is_loaded_last_with_what_it_may_build_on():
     assets = Assets()
     assets.load()
-    needed, _ = assets.bundles({"Figure"}, "1;")
+    needed, _ = assets.for_outline(Outline((), models_script="1;"))
     assert [name.rpartition("-")[0] for name in needed] == [
         "bokeh",
         "bokeh-widgets",
@@ -96,7 +99,7 @@ def test_code_of_an_application_is_loaded_last_with_what_it_may_build_on():
     ],
 )
 def test_what_a_model_names_leads_to_this_site_from_any_page(url, expected):
-    assert AtThisSite("/deep", COPIES).url(url) == expected
+    assert AssetUrlRewriter("/deep", COPIES).url(url) == expected
 
 
 def test_references_in_an_applications_own_page_lead_to_this_site():
@@ -104,7 +107,7 @@ def test_references_in_an_applications_own_page_lead_to_this_site():
 <script src='./static/extensions/a.js'></script> static/extensions/ of https://x/static/extensions/a.js
 <link href="https://elsewhere.invalid/1.2/dist/b.css">"""
     assert (
-        AtThisSite("/deep", COPIES).page(page)
+        AssetUrlRewriter("/deep", COPIES).page(page)
         == """<link href="/deep/bokeh/extensions/a.css">"""
         + """<i style="background: url( /deep/bokeh/extensions/a.svg)">
 <script src='/deep/bokeh/extensions/a.js'></script> static/extensions/ of https://x/static/extensions/a.js
@@ -115,28 +118,41 @@ def test_references_in_an_applications_own_page_lead_to_this_site():
 def test_an_outline_names_what_models_of_other_packages_need(tiny_ext):
     document = Document()
     document.add_root(Slider(start=0, end=1, value=0))
-    assert Outline.of(document).links == {}
+    assert describe(document).links == {}
     document.add_root(tiny_ext.Ghost())
-    outline = Outline.of(document)
+    outline = describe(document)
     assert outline.links["tiny_ext.Badge"] == [
         ("style", "static/extensions/tiny_ext/page.css", ""),
         ("script", "static/extensions/tiny_ext/lib/shout.js", ""),
         ("module", "static/extensions/tiny_ext/lib/mark.js", "tinyMark"),
     ]
     assert "tiny_ext.Ghost" not in outline.links
-    assert Outline.from_json(outline.to_json()) == outline
-    assert not outline.has_template
-    document.template = "{{ title }}"
-    assert Outline.of(document).has_template
+    assert outline.packages == ("tiny_ext",)
+    assert outline.bundles == {"bokeh", "bokeh-widgets"}
+
+
+@pytest.mark.parametrize("template", [None, Template("<html>", {"p1": "e1"})])
+def test_an_outline_survives_json(template):
+    outline = Outline(
+        (Root("p1", "top"), Root("p2")),
+        frozenset({"bokeh", "bokeh-tables"}),
+        ("panel",),
+        ("CustomJS",),
+        links={"panel.Own": [["style", "static/a.css", ""]]},
+        cdn_to_local={"https://cdn.invalid/": "static/extensions/panel/"},
+        models_script="1;",
+        template=template,
+    )
+    assert Outline.from_json(json.loads(json.dumps(outline.to_json()))) == outline
 
 
 def test_an_outline_names_what_panel_has_elsewhere(monkeypatch):
     [elsewhere] = COPIES
     monkeypatch.setitem(sys.modules, "panel.io.resources", SimpleNamespace(CDN_DIST=elsewhere))
-    assert copies_of([Slider]) == {}
-    assert copies_of([type("Tabulator", (Slider,), {"__module__": "panel.models.tabulator"})]) == COPIES
+    assert cdn_to_local([Slider]) == {}
+    assert cdn_to_local([type("Tabulator", (Slider,), {"__module__": "panel.models.tabulator"})]) == COPIES
     monkeypatch.delitem(sys.modules, "panel.io.resources")
-    assert copies_of([type("Tabulator2", (Slider,), {"__module__": "panel.models.tabulator"})]) == {}
+    assert cdn_to_local([type("Tabulator2", (Slider,), {"__module__": "panel.models.tabulator"})]) == {}
 
 
 @pytest.fixture
@@ -157,11 +173,11 @@ def test_a_model_is_compiled_once_for_all_sessions(own_model, monkeypatch):
         calls.append(types)
         return f"// custom/{types[0].__module__}.own"
 
-    monkeypatch.setattr("quart_app.engine.extensions.bundle_models", bundle)
-    texts = {compiled([own_model(session, "let once\n")]) for session in "abc"}
+    monkeypatch.setattr("quart_app.engine.models_script.bundle_models", bundle)
+    texts = {compile_models([own_model(session, "let once\n")]) for session in "abc"}
     assert texts == {"// custom/bokeh_app.own"}
     assert len(calls) == 1
-    compiled([own_model("a", "let twice\n")])
+    compile_models([own_model("a", "let twice\n")])
     assert len(calls) == 2
 
 
@@ -169,7 +185,7 @@ def test_what_cannot_be_compiled_ends_nothing(own_model, monkeypatch, caplog):
     def fail(_: object) -> str:
         raise SystemExit(1)
 
-    monkeypatch.setattr("quart_app.engine.extensions.bundle_models", fail)
+    monkeypatch.setattr("quart_app.engine.models_script.bundle_models", fail)
     for session in "ab":
-        assert compiled([own_model(session, "let wrong\n")]) == ""
-    assert caplog.text.count("The implementation of Own cannot be compiled") == 1
+        assert compile_models([own_model(session, "let wrong\n")]) == ""
+    assert caplog.text.count("Cannot compile the implementation of Own") == 1

@@ -6,7 +6,7 @@ import re
 import pytest
 from jinja2.filters import do_indent
 
-from quart_app.page.element import element
+from quart_app.page.element import render_element
 from quart_app.settings import Settings, SettingsError
 from quart_app.site.headers import page_headers
 
@@ -19,7 +19,7 @@ BLOCK = {
 
 
 def test_the_text_survives_indentation_and_what_names_may_contain():
-    text = element({**BLOCK, "root": "plot"}, loader="/embed.js", stylesheet="/embed.css")
+    text = render_element({**BLOCK, "root": "plot"}, loader="/embed.js", stylesheet="/embed.css")
     indented = do_indent(str(text), 4)
     [found] = re.findall(r'<script type="application/json">(.*?)</script>', indented)
     content = json.loads(found)
@@ -29,7 +29,7 @@ def test_the_text_survives_indentation_and_what_names_may_contain():
 
 
 def test_no_script_in_the_text_is_an_inline_one():
-    text = element(BLOCK, loader="/embed.js", stylesheet="/embed.css")
+    text = render_element(BLOCK, loader="/embed.js", stylesheet="/embed.css")
     assert re.findall(r"<script[^>]*>", text) == [
         '<script type="application/json">',
         '<script type="module" async src="/embed.js">',

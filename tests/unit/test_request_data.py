@@ -6,13 +6,13 @@ import pytest
 from quart import Quart
 
 from quart_app import BokehEmbed
-from quart_app.sessions.pull import Passed
+from quart_app.sessions.session import RequestData
 
 
 @pytest.mark.parametrize("values", ["text", [1], [b"bytes"], ["good", None]])
-def test_arguments_that_are_no_lists_of_texts_are_a_type_error_that_names_them(values):
-    with pytest.raises(TypeError, match="'name' takes a list of texts"):
-        Passed({"good": ["text"], "name": values})
+def test_arguments_that_are_no_lists_of_strings_are_a_type_error_that_names_them(values):
+    with pytest.raises(TypeError, match="'name' takes a list of strings"):
+        RequestData({"good": ["text"], "name": values})
 
 
 async def change(document):
