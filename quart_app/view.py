@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 from quart import has_request_context, request
 
+from quart_app.page.element import render_error
 from quart_app.page.streaming import defer
 from quart_app.relay.visitor import current_visitor, visitor_of
 from quart_app.runtime import Runtime
@@ -67,16 +68,20 @@ def render_script(runtime: Runtime, name: str, pulling: asyncio.Task[Session]) -
     if pulling.done():
         return runtime.renderer.script(pulling.result())
 
+    stylesheet = runtime.renderer.url(
+        "embed.css"
+    )  # now: the response is sent outside of the request's context
+
     async def script() -> Markup:
         return runtime.renderer.script(await pulling)
 
-    def render_error(error: Exception) -> Markup:
+    def explain(error: Exception) -> Markup:
         if not isinstance(error, EmbedError):
             log.error("The page of %s failed", name, exc_info=error)
             error = runtime.pool.log_failure(name, ApplicationFailed(name, f"{error!r}, see above"))
-        return runtime.renderer.error(name, error)
+        return render_error(name, error, stylesheet=stylesheet)
 
-    return defer(asyncio.create_task(script()), render_error)
+    return defer(asyncio.create_task(script()), explain)
 
 
 def check_customize(customize: Customize | None) -> None:

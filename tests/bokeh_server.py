@@ -21,6 +21,9 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
+from quart_app.protocol.outline import Outline
+from quart_app.protocol.tokens import PURPOSE
+
 T = TypeVar("T")
 KEY = "a key of forty bytes, only for the tests"
 OURS, STOCK = "quart_app.engine.serve", "bokeh serve"
@@ -120,7 +123,7 @@ class Client:
         self._sender = WebSocketClientConnectionWrapper(self.socket)
         self._receiver = Receiver(self.protocol)
         cls.connected.append(self)
-        await self.receive()
+        self.ack = await self.receive()
         return self
 
     async def receive(self) -> Any:
@@ -169,6 +172,18 @@ def visit(server: Serve, application: str, token: str) -> Document:
         return document
 
     return run(look())
+
+
+def outline_of(server: Serve, application: str, token: str) -> Outline:
+    """Create a session and return the outline that comes with its ACK."""
+
+    async def create() -> Outline:
+        client = await Client.connect(server, application, token)
+        outline = Outline.from_json(client.ack.content[PURPOSE])
+        client.close()
+        return outline
+
+    return run(create())
 
 
 def refusal(server: Serve, application: str, token: str, **headers: str) -> tuple[int, str, dict[str, str]]:

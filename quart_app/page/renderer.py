@@ -14,12 +14,11 @@ from markupsafe import Markup
 from quart import has_request_context, request
 
 from quart_app.page.assets import Assets
-from quart_app.page.element import render_element, render_error, render_head
+from quart_app.page.element import render_element, render_head
 from quart_app.page.extensions import AssetUrlRewriter
 from quart_app.page.record import PageRecord
 from quart_app.relay.ticket import LIFETIME, Ticket, mint, ticket_keys
 from quart_app.relay.visitor import current_visitor
-from quart_app.sessions.errors import EmbedError
 from quart_app.sessions.session import Session
 from quart_app.settings import Settings
 
@@ -57,10 +56,6 @@ class Renderer:
         if self._settings.delivery == "direct":
             raise RuntimeError("Bokeh's own script places all roots together: set BOKEH_DELIVERY to 'relay'")
         return self._element({**self.block(session), "root": name})
-
-    def error(self, application: str, error: EmbedError) -> Markup:
-        """Return what a page that has begun shows in the place of the plot."""
-        return render_error(application, error, stylesheet=self.url("embed.css"))
 
     def head(self, application: str, record: PageRecord | None) -> Markup:
         """Return tags for the head of a page of the application, so that its scripts load early."""

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, run, token, visit
+from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, outline_of, run, token, visit
 from harness import ROOT, wait_until
 
 FOLDER = {
@@ -100,33 +100,16 @@ def test_the_servers_own_page_has_the_applications_template(folder, command):
         assert f'data-root-id="{div.id}"' in page
 
 
-def test_the_page_of_a_session_has_its_template_and_a_place_for_the_script(folder):
+def test_the_outline_of_a_new_session_has_its_own_template(folder):
     with Serve(folder, ROOT / "bokeh_apps" / "sliders.py") as server:
-        id, other = new_id(), new_id()
-        [div] = visit(server, "folder", token(id, create=True)).roots
-        answer = server.get("/folder/page", headers={"Bokeh-Token": token(id)})
-        assert answer.status_code == 200
-        assert answer.headers["X-Bokeh-Template"] == "own"
-        assert "<h1>A template of its own</h1>" in answer.text
-        assert answer.text.count("<!-- quart-bokeh: script -->") == 1
-        assert "<script" not in answer.text
-        element = json.loads(answer.headers["X-Bokeh-Roots"])[div.id]
-        assert f'<div id="{element}" data-root-id="{div.id}"' in answer.text
-        visit(server, "sliders", token(other, create=True))
-        answer = server.get("/sliders/page", headers={"Bokeh-Token": token(other)})
-        assert answer.headers["X-Bokeh-Template"] == "default"
-
-
-def test_the_page_is_only_for_a_session_that_is_there_and_makes_none(folder):
-    with Serve(folder) as server:
-        gone, forged = (
-            token(new_id(), create=True),
-            token(new_id(), key="another key, as long as needed"),
-        )
-        assert server.get("/folder/page", headers={"Bokeh-Token": gone}).status_code == 410
-        assert server.get("/folder/page", headers={"Bokeh-Token": forged}).status_code == 403
-        assert server.get("/folder/page").status_code == 403
-        assert server.health()["sessions"] == 0
+        outline = outline_of(server, "folder", token(new_id(), create=True))
+        assert outline.template is not None
+        [root] = outline.roots
+        element = outline.template.elements[root.id]
+        assert f'<div id="{element}" data-root-id="{root.id}"' in outline.template.html
+        assert "<h1>A template of its own</h1>" in outline.template.html
+        assert "<script" not in outline.template.html
+        assert outline_of(server, "sliders", token(new_id(), create=True)).template is None
 
 
 def test_a_notebook_is_an_application():

@@ -20,9 +20,7 @@ async def late(text: str) -> Markup:
 
 
 def script(name: str, text: str) -> Markup:
-    return defer(
-        asyncio.create_task(late(text)), lambda error: Markup(f"{name}: {type(error).__name__}")
-    )
+    return defer(asyncio.create_task(late(text)), lambda error: Markup(f"{name}: {type(error).__name__}"))
 
 
 async def answer(route: object, expected: int = 200) -> str:
