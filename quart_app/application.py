@@ -1,4 +1,4 @@
-"""The site of this package: wiring only."""
+"""Creates the ready-made site."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def beside(name: str) -> Path:
 
 
 def create_app() -> Quart:
-    """Make the site: a gallery of the applications in BOKEH_APPS, and a page for each.
+    """Create the site: a gallery of the applications in BOKEH_APPS, and a page for each.
 
     Settings are keys of ``app.config``, also read from the environment as ``QUART_BOKEH_…``. Nothing is
-    started, opened or checked before the application is served.
+    started or checked before the application is served.
     """
     app = Quart("quart_app", template_folder=str(beside("templates")), static_folder=None)
     app.config.from_prefixed_env()
     if not Path(DEFAULTS["BOKEH_APPS"]).is_dir():  # nobody's own: show the examples
         app.config.setdefault("BOKEH_APPS", str(beside("bokeh_apps")))
-    app.before_serving(show_the_log)
+    app.before_serving(set_log_level)
     BokehEmbed(app)
     app.register_blueprint(health)
     app.register_blueprint(pages)
     return app
 
 
-async def show_the_log() -> None:
-    """Let the log be seen, unless somebody has set a level."""
+async def set_log_level() -> None:
+    """Show INFO records, unless a level has been set."""
     if current_app.logger.level == logging.NOTSET:
         current_app.logger.setLevel(logging.INFO)

@@ -17,31 +17,31 @@ from quart_app.runtime import current_runtime
 from quart_app.sessions.session import Session
 from quart_app.view import begin_pull
 
-FOR_GOOD = "public, max-age=31536000, immutable"
-FOR_AN_HOUR = "public, max-age=3600"
+CACHE_FOREVER = "public, max-age=31536000, immutable"
+CACHE_AN_HOUR = "public, max-age=3600"
 
 routes = Blueprint("bokeh_embed", __name__)
 
 
 @routes.get("/bokeh/assets/<file_name>")
 async def asset(file_name: str) -> Response:
-    """Send a file that pages load: its name changes with its content, so browsers may keep it for good."""
+    """Send a file that pages load. Its name has a hash of its content, so browsers may cache it for ever."""
     found = current_runtime().assets.get(file_name)
     if found is None:
         return await _send(await _rebuild_model_script(file_name), "no-store")
-    return await _send(found, FOR_GOOD)
+    return await _send(found, CACHE_FOREVER)
 
 
 @routes.get("/bokeh/extensions/<package>/<path:path>")
 async def extension_file(package: str, path: str) -> Response:
-    """Send a file that an extension of BokehJS brings, where a Bokeh server has ``/static/extensions``."""
+    """Send a file of a BokehJS extension. A Bokeh server has it at ``/static/extensions/…``."""
     found = await asyncio.to_thread(current_runtime().assets.of_extension, package, path)
     if found is None:
         raise NotFound
     if isinstance(found, Asset):
-        return await _send(found, FOR_AN_HOUR)
+        return await _send(found, CACHE_AN_HOUR)
     response = await send_file(found, conditional=True)
-    response.headers["Cache-Control"] = FOR_AN_HOUR
+    response.headers["Cache-Control"] = CACHE_AN_HOUR
     return response
 
 
@@ -66,7 +66,7 @@ async def _pull(name: str) -> Session:
 
 
 async def _send(found: Asset, cache_control: str) -> Response:
-    """Send a file compressed, if that is accepted."""
+    """Send a file, compressed if the browser accepts that."""
     accepted = request.accept_encodings
     encoding = next((name for name in ("br", "gzip") if accepted.quality(name) > 0), "identity")
     etag = f'"{found.digest}-{encoding}"'
@@ -84,26 +84,26 @@ async def _send(found: Asset, cache_control: str) -> Response:
 
 @routes.post("/bokeh/session/<application>")
 async def renew(application: str) -> dict[str, object]:
-    """Answer the data block of a new session, for a ticket for one to which its route has passed nothing.
+    """Answer with the data block of a new session, for a page that has lost its own.
 
-    What else the route does, as to ask who is there, happens here only as far as BOKEH_FORWARD_HEADERS and
-    BOKEH_FORWARD_COOKIES bring it to the application: they are of this request.
+    The page's route does not run. So its ticket must be renewable: the route has passed nothing to the
+    application. BOKEH_FORWARD_HEADERS and BOKEH_FORWARD_COOKIES are taken from this request.
     """
-    ticket = _ticket(await _asked(), application)
+    ticket = _ticket(await _json_body(), application)
     if not ticket.renewable:
-        raise Forbidden("only its page can start this plot again")
+        raise Forbidden("this session can only be renewed by loading its page again")
     return current_runtime().renderer.block(await _pull(application))
 
 
 @routes.post("/bokeh/session/<application>/state")
 async def state(application: str) -> dict[str, str]:
-    """Tell a page why its websocket is refused, which a browser does not.
+    """Tell the loader why its websocket was refused, because a browser does not.
 
     ``alive``: it can attach; ``gone``: it needs a new session; ``refused``: its ticket is not this
-    visitor's; ``unavailable``: this cannot be said now.
+    visitor's; ``unavailable``: not known at present.
     """
     try:
-        ticket = _ticket(await _asked(), application)
+        ticket = _ticket(await _json_body(), application)
     except Gone:
         return {"state": "gone"}
     except Forbidden:
@@ -112,39 +112,39 @@ async def state(application: str) -> dict[str, str]:
 
 
 @routes.after_request
-async def is_private(response: Response) -> Response:
+async def prevent_caching(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 @routes.errorhandler(HTTPException)
-async def problem(error: HTTPException) -> tuple[dict[str, Any], int, Any]:
-    """Answer in JSON: it is our loader that asks."""
+async def error_as_json(error: HTTPException) -> tuple[dict[str, Any], int, Any]:
+    """Answer errors in JSON, which the loader reads."""
     headers = [(name, value) for name, value in error.get_headers() if name.lower() == "retry-after"]
     content = {"error": error.name, "description": error.description, "id": getattr(error, "id", None)}
     return content, error.code or 500, headers
 
 
-async def _asked() -> Mapping[str, Any]:
-    # JSON cannot be sent from another site without a preflight, which nobody here answers.
-    await request.get_data()  # also of what is refused: Hypercorn ends a connection with unread data
+async def _json_body() -> Mapping[str, Any]:
+    # Another site cannot send JSON without a preflight request, which is not answered here.
+    await request.get_data()  # Hypercorn closes a connection whose body was not read
     try:
-        asked: Any = await request.get_json()
+        body: Any = await request.get_json()
     except RecursionError:
-        raise BadRequest("it is nested too deeply") from None
-    if not isinstance(asked, dict):
-        raise BadRequest("an object is expected")
-    return asked
+        raise BadRequest("the JSON is nested too deeply") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
 
 
-def _ticket(asked: Mapping[str, Any], application: str) -> Ticket:
+def _ticket(body: Mapping[str, Any], application: str) -> Ticket:
     """Return the ticket that comes with the request. Raises Forbidden, or Gone if it is too old."""
     if stranger := foreign_origin(request.scope):
         raise Forbidden(stranger)
     keys = ticket_keys(current_runtime().settings.secret_keys)
     visitor = visitor_of(request.scope["headers"])
     try:
-        ticket = verify(str(asked.get("ticket")), visitor or "", keys, time.time())
+        ticket = verify(str(body.get("ticket")), visitor or "", keys, time.time())
     except TicketRefused as error:
         raise (Gone if error.status == 410 else Forbidden)(str(error)) from None
     if visitor is None or ticket.application != application:

@@ -1,4 +1,4 @@
-"""What a person opens: the gallery, an application's page, and the pages for what can go wrong."""
+"""The pages of the ready-made site: the gallery, each application, and errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pages = Blueprint("pages", __name__)
 async def gallery() -> str:
     """List the applications."""
     runtime = current_runtime()
-    current_visitor()  # so that pages opened from here at the same time are all of one visitor
+    current_visitor()  # now, so that pages opened from here at the same time share one cookie
     return await render_template(
         "gallery.html", applications=runtime.applications.values(), servers=runtime.settings.servers
     )
@@ -45,7 +45,7 @@ async def gallery() -> str:
 
 @pages.get("/favicon.ico")
 async def favicon() -> tuple[str, int]:
-    """Say that there is none: browsers ask for it on pages that do not name one, and complain."""
+    """Answer that there is none: browsers request it for pages that do not name an icon."""
     return "", 204
 
 
@@ -58,7 +58,7 @@ async def bkapp_page(application: str) -> Response:
         runtime,
         application,
         request.args.to_dict(flat=False),
-        # An application's own template is the whole page: nothing can be sent before it is known.
+        # A template of the application's own replaces the whole page, so nothing can be sent before it.
         may_stream=record is not None and not record.has_template,
     )
     if pulling.done() and runtime.settings.delivery == "relay":
@@ -78,12 +78,12 @@ async def bkapp_page(application: str) -> Response:
 
 
 async def own_page(session: Session, template: Template) -> Response:
-    """Answer with the application's own template."""
+    """Return the page that the application's own template makes."""
     runtime = current_runtime()
     rewriter = AssetUrlRewriter(request.root_path, session.outline.cdn_to_local)
     page = fill(replace(template, html=rewriter.page(template.html)), partial(runtime.renderer.root, session))
     response = cast(Response, await make_response(page))
-    # What may run in it is for the application's author to say.
+    # Its scripts are the application's, so our policy does not restrict them.
     response.headers.update(page_headers(runtime.settings, is_ours=False))
     return response
 
@@ -91,7 +91,7 @@ async def own_page(session: Session, template: Template) -> Response:
 @pages.get("/<application>/static/<path:filename>")
 @pages.get("/bokeh/static/<application>/<path:filename>", endpoint="bokeh_static")
 async def application_static(application: str, filename: str) -> Response:
-    """Send a file of an application's ``static`` folder, also where a stock Bokeh server has it."""
+    """Send a file of an application's ``static`` folder, under the URL that Bokeh has for it too."""
     app = current_runtime().applications.get(application)
     if app is None or app.static_folder is None:
         raise NotFound
@@ -100,7 +100,7 @@ async def application_static(application: str, filename: str) -> Response:
 
 @pages.app_errorhandler(HTTPException)
 async def error_page(error: HTTPException) -> Response:
-    """Answer every HTTP error with a page that says what happened, or with JSON where that is asked for."""
+    """Answer an HTTP error with a page, or with JSON where the client prefers that."""
     error_id = error.id if isinstance(error, ApplicationFailed) else None
     cause = getattr(error, "original_exception", None)
     if cause is not None:
@@ -122,8 +122,8 @@ async def error_page(error: HTTPException) -> Response:
 
 
 @pages.after_app_request
-async def tell_browsers(response: Response) -> Response:
-    """Give every page its headers."""
+async def add_page_headers(response: Response) -> Response:
+    """Add the security headers to every page."""
     if response.mimetype == "text/html":
         for name, value in page_headers(current_runtime().settings).items():
             response.headers.setdefault(name, value)
@@ -132,5 +132,5 @@ async def tell_browsers(response: Response) -> Response:
 
 @pages.app_context_processor
 async def stylesheet() -> dict[str, str]:
-    """Tell templates where the style sheet of the site is."""
+    """Give templates the URL of the site's style sheet."""
     return {"stylesheet": current_runtime().renderer.url("site.css")}
