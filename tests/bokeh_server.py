@@ -52,9 +52,9 @@ class Serve(Process):
         return httpx.get(self.url + path, timeout=30, **options)
 
     def health(self) -> dict[str, Any]:
-        from quart_app.engine.health import health_key
+        from quart_app.protocol.keys import health_token
 
-        answer = self.get("/healthz", headers={"Authorization": f"Bearer {health_key(KEY.encode())}"})
+        answer = self.get("/healthz", headers={"Authorization": f"Bearer {health_token(KEY.encode())}"})
         assert answer.status_code == 200
         health: dict[str, Any] = answer.json()
         return health
