@@ -33,21 +33,19 @@ class Drain:
         """Start to drain. The second call stops the server at once."""
         if self._task is not None:
             self._task.cancel()
-            self._stop()
             return
         self._admission.is_draining = True
         count = len(self._admission.websockets)
         log.info("Draining: %d websockets are open, which are closed after %g s", count, self._seconds)
         self._task = asyncio.get_running_loop().create_task(self._drain())
+        # Not in a finally: a task that is cancelled before it begins never gets there.
+        self._task.add_done_callback(lambda _: self._stop())
 
     async def _drain(self) -> None:
-        try:
-            await self._wait_until_closed(self._seconds)
-            for websocket in list(self._admission.websockets):
-                websocket.close(RESTART, "the server restarts")
-            await self._wait_until_closed(CLOSE_TIMEOUT)
-        finally:
-            self._stop()
+        await self._wait_until_closed(self._seconds)
+        for websocket in list(self._admission.websockets):
+            websocket.close(RESTART, "the server restarts")
+        await self._wait_until_closed(CLOSE_TIMEOUT)
 
     async def _wait_until_closed(self, seconds: float) -> None:
         """Return when no websocket is open, or after this time."""

@@ -42,5 +42,6 @@ def compile_models(types: list[type[HasProps]]) -> str:
                 _scripts[key] = APP_MODULE.sub("bokeh_app", bundle_models(types) or "")
             return _scripts[key]
     except (Exception, SystemExit) as error:  # Bokeh exits when it cannot compile
-        log.error("Cannot compile the implementation of %s: %s", names, error or "see the output above")
+        reason = "see the output above" if isinstance(error, SystemExit) else error
+        log.error("Cannot compile the implementation of %s: %s", names, reason)
         return ""
