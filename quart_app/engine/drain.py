@@ -36,7 +36,7 @@ class Drain:
             return
         self._admission.is_draining = True
         count = len(self._admission.websockets)
-        log.info("Draining: %d websockets are open, which are closed after %g s", count, self._seconds)
+        log.info("Draining: closing %d websockets in %g s", count, self._seconds)
         self._task = asyncio.get_running_loop().create_task(self._drain())
         # Not in a finally: a task that is cancelled before it begins never gets there.
         self._task.add_done_callback(lambda _: self._stop())

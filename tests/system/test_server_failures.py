@@ -54,6 +54,10 @@ def test_the_health_tells_which_applications_start(server):
     assert health["loop_lag_seconds"] >= 0
 
 
+def test_every_patch_fits_this_version_of_bokeh(server):
+    assert "is not applied" not in server.output()
+
+
 def test_the_health_needs_the_key(server):
     assert server.get("/healthz").status_code == 403
     assert server.get("/healthz", headers={"Authorization": "Bearer x"}).status_code == 403

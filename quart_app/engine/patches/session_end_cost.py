@@ -9,7 +9,7 @@ Since: https://github.com/bokeh/bokeh/pull/7604 and /pull/8368 (collections), /p
 and 2018; still in 3.10.2.
 Upstream: https://github.com/bokeh/bokeh/issues/11477 (open) is about the cycles; none known about the cost.
 Panel throttles the collections: https://github.com/holoviz/panel/pull/3259.
-Can go: each function when Bokeh no longer does what it replaces.
+Can go: each function when Bokeh no longer does what it replaces: in 4.0.0.dev8 the default values only.
 """
 
 from __future__ import annotations
