@@ -21,9 +21,6 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
-from quart_app.protocol.outline import Outline
-from quart_app.protocol.tokens import PURPOSE
-
 T = TypeVar("T")
 KEY = "a key of forty bytes, only for the tests"
 OURS, STOCK = "quart_app.engine.serve", "bokeh serve"
@@ -31,7 +28,7 @@ SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 
 
 class Serve(Process):
-    """``bokeh serve`` or our own, on a free port, with sessions that only signed ids get."""
+    """``bokeh serve`` or our server on a free port, which signs sessions unless ``signed`` is false."""
 
     def __init__(
         self, *arguments: str | Path, command: str = OURS, signed: bool = True, port: str = "0"
@@ -64,16 +61,16 @@ class Serve(Process):
 
 
 class Stock(Serve):
-    """Bokeh's own, which makes a session for whoever asks: ``bokeh serve`` as everybody starts it."""
+    """``bokeh serve`` with its defaults: it creates a session for every request."""
 
     def __init__(self, *arguments: str | Path, port: str = "0") -> None:
         super().__init__(*arguments, command=STOCK, signed=False, port=port)
 
 
-def alone(script: str, whose: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own; its argument is whose Bokeh it tries, ``ours`` or ``stock``."""
-    command = [sys.executable, "-W", "ignore", "-c", script, whose]
-    return subprocess.run(command, capture_output=True, text=True, check=True)
+def run_script(script: str, argument: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own and return its output. Fails if it does not exit with 0."""
+    command = [sys.executable, "-W", "ignore", "-c", script, argument]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
 
 def new_id() -> str:
@@ -90,7 +87,7 @@ def token(
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """As ``asyncio.run``, and every socket of the loop is closed with it."""
+    """Run a coroutine as ``asyncio.run`` does, and close all sockets of its loop."""
 
     def in_thread() -> T:
         loop = IOLoop()
@@ -113,7 +110,7 @@ class Client:
 
     @classmethod
     async def connect(cls, server: Serve, application: str, token: str, **headers: str) -> Client:
-        """Return when the server has said ACK. Raises HTTPClientError for a refusal."""
+        """Connect and wait for the ACK. Raises HTTPClientError for a refusal."""
         self = cls()
         self.protocol = Protocol()
         request = HTTPRequest(
@@ -145,7 +142,7 @@ class Client:
         return document
 
     async def change(self, document: Document, change: Callable[[], object]) -> None:
-        """Make a change in the pulled document, and return when the server has made it too."""
+        """Make a change in the pulled document and wait until the server has confirmed it."""
         messages = []
 
         def note(event: Any) -> None:
@@ -163,7 +160,7 @@ class Client:
 
 
 def visit(server: Serve, application: str, token: str) -> Document:
-    """Open a session, look at its document, and leave."""
+    """Connect to a session, pull its document and close the websocket."""
 
     async def look() -> Document:
         client = await Client.connect(server, application, token)
@@ -172,18 +169,6 @@ def visit(server: Serve, application: str, token: str) -> Document:
         return document
 
     return run(look())
-
-
-def outline_of(server: Serve, application: str, token: str) -> Outline:
-    """Create a session and return the outline that comes with its ACK."""
-
-    async def create() -> Outline:
-        client = await Client.connect(server, application, token)
-        outline = Outline.from_json(client.ack.content[PURPOSE])
-        client.close()
-        return outline
-
-    return run(create())
 
 
 def refusal(server: Serve, application: str, token: str, **headers: str) -> tuple[int, str, dict[str, str]]:
@@ -195,6 +180,6 @@ def refusal(server: Serve, application: str, token: str, **headers: str) -> tupl
         except HTTPClientError as error:
             return error.code, error.response.body.decode(), dict(error.response.headers)
         client.close()
-        raise AssertionError("it was not refused")
+        raise AssertionError("the websocket was not refused")
 
     return run(ask())

@@ -1,4 +1,4 @@
-"""Who gets a session: what a request shows, what that allows, and how many there may be."""
+"""Admission: counts the sessions and websockets of a server process and limits new sessions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from weakref import WeakKeyDictionary
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketHandler
 
-from quart_app.protocol import tokens
-from quart_app.protocol.tokens import Claim
-
 if TYPE_CHECKING:
     from bokeh.server.contexts import ApplicationContext
     from bokeh.server.session import ServerSession
 
-WAIT = 2.0
-"""Seconds that a new session may wait for its browser before it can lose its place to another new one."""
+MIN_WAIT_FOR_BROWSER = 2.0
+"""Seconds for which a new session without a browser is safe from eviction."""
 
 
-class Refused(HTTPError):
-    """A request gets no session. ``reason_text`` is for whoever asked: one line, the whole body."""
+class RequestRefused(HTTPError):
+    """A request gets no session. ``reason_text`` is the body of the response: one line."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status)
@@ -32,98 +29,84 @@ class Refused(HTTPError):
         self.headers = headers or {}
 
 
-def read_token(token: str, *, key: bytes | None, signed: bool, now: float) -> Claim:
-    """As ``protocol.tokens.read_token``. Raises Refused."""
-    try:
-        return tokens.read_token(token, key=key, signed=signed, now=now)
-    except tokens.TokenRefused as error:
-        raise Refused(403, str(error)) from None
+class Admission:
+    """Decides whether a session may be created.
 
-
-def read_session_id(session_id: str, *, key: bytes | None, signed: bool) -> Claim:
-    """As ``protocol.tokens.read_session_id``. Raises Refused."""
-    try:
-        return tokens.read_session_id(session_id, key=key, signed=signed)
-    except tokens.TokenRefused as error:
-        raise Refused(403, str(error)) from None
-
-
-class Gate:
-    """Counts the sessions of one server process, and stops new ones when there are enough or it is ending.
-
-    max_sessions: live sessions above which nothing new is made; 0: no limit.
+    max_sessions: limit of live sessions; 0: no limit.
     """
 
     def __init__(self, max_sessions: int = 0) -> None:
         self.max_sessions = max_sessions
         self.is_draining = False
         self.contexts: Collection[ApplicationContext] = ()
-        """Bokeh's holders of the sessions, one for each application."""
-        self.sockets: set[WebSocketHandler] = set()
+        """Bokeh's contexts, one for each application: they hold the sessions."""
+        self.websockets: set[WebSocketHandler] = set()
         """The open websockets."""
-        self.is_empty = asyncio.Event()
+        self.all_closed = asyncio.Event()
         """Set while no websocket is open."""
-        self.is_empty.set()
-        self.starts: dict[str, str] = {}
-        """By path of an application, how its last session's creation ended: ``ok`` or ``error``."""
-        self._making = 0
-        self._waiting: WeakKeyDictionary[ServerSession, tuple[ApplicationContext, float]] = (
+        self.all_closed.set()
+        self.last_start: dict[str, str] = {}
+        """By path of an application, how the last creation of a session ended: ``ok`` or ``error``."""
+        self._reserved = 0
+        self._unattached: WeakKeyDictionary[ServerSession, tuple[ApplicationContext, float]] = (
             WeakKeyDictionary()
         )
-        """Sessions that no browser has come for yet, the oldest first, and since when they wait.
-
-        Weak, for most of them expire: pages of crawlers, and warm sessions that have been renewed.
-        """
+        """Sessions without a browser, the oldest first, and since when. Weak, because most expire: those of
+        crawlers' pages, and warm sessions that are replaced."""
 
     @property
-    def live(self) -> int:
-        """How many sessions there are."""
+    def session_count(self) -> int:
         return sum(len(context._sessions) for context in self.contexts)
 
-    def enter(self, socket: WebSocketHandler) -> None:
-        self.sockets.add(socket)
-        self.is_empty.clear()
+    def add_websocket(self, websocket: WebSocketHandler) -> None:
+        self.websockets.add(websocket)
+        self.all_closed.clear()
 
-    def leave(self, socket: WebSocketHandler) -> None:
-        self.sockets.discard(socket)
-        if not self.sockets:
-            self.is_empty.set()
+    def remove_websocket(self, websocket: WebSocketHandler) -> None:
+        self.websockets.discard(websocket)
+        if not self.websockets:
+            self.all_closed.set()
 
-    def wait_for_browser(self, session: ServerSession, context: ApplicationContext) -> None:
-        """Note that a session has been made for a browser that is still to come."""
-        self._waiting[session] = context, monotonic()
+    def mark_unattached(self, session: ServerSession, context: ApplicationContext) -> None:
+        """Note that a session has been created whose browser is still to come."""
+        self._unattached[session] = context, monotonic()
 
-    def has_browser(self, session: ServerSession) -> None:
-        """Note that somebody has come for a session: from now on it keeps its place."""
-        self._waiting.pop(session, None)
+    def mark_attached(self, session: ServerSession) -> None:
+        """Note that a client has come for a session: it is not evicted any more."""
+        self._unattached.pop(session, None)
 
-    async def make_room(self) -> bool:
-        """End the session that has waited for its browser for longest, if that is long enough.
+    async def discard(self, session: ServerSession, context: ApplicationContext) -> None:
+        """End a session now, unless a client is attached to it."""
+        if session.connection_count == 0:
+            await context._discard_session(session, lambda session: session.connection_count == 0)
 
-        Else whoever opens pages and leaves them, as a crawler does, would keep everybody else out.
+    async def evict_unattached(self) -> bool:
+        """End the session that has been without a browser for longest, and return whether there was one.
+
+        Otherwise clients that open pages and leave, such as crawlers, would use up the limit.
         """
-        for session, (context, since) in list(self._waiting.items()):
+        for session, (context, since) in list(self._unattached.items()):
             if session.destroyed:
-                del self._waiting[session]
+                del self._unattached[session]
             elif session.connection_count == 0:
-                if monotonic() - since <= WAIT:
+                if monotonic() - since <= MIN_WAIT_FOR_BROWSER:
                     return False
-                del self._waiting[session]
-                await context._discard_session(session, lambda session: session.connection_count == 0)
+                del self._unattached[session]
+                await self.discard(session, context)
                 return True
         return False
 
     @asynccontextmanager
-    async def making(self) -> AsyncGenerator[None]:
-        """Hold the place of a session that is being made. Raises Refused if there is none."""
+    async def reserve(self) -> AsyncGenerator[None]:
+        """Reserve the place of a session while it is created. Raises RequestRefused if there is none."""
         if self.is_draining:
-            raise Refused(503, "the server is about to end", {"Retry-After": "2"})
-        while 0 < self.max_sessions <= self.live + self._making:
-            if not await self.make_room():
-                reason = f"there are {self.max_sessions} sessions, and no room for more"
-                raise Refused(503, reason, {"Retry-After": "10"})
-        self._making += 1
+            raise RequestRefused(503, "the server is shutting down", {"Retry-After": "2"})
+        while 0 < self.max_sessions <= self.session_count + self._reserved:
+            if not await self.evict_unattached():
+                reason = f"the server has reached its limit of {self.max_sessions} sessions (--max-sessions)"
+                raise RequestRefused(503, reason, {"Retry-After": "10"})
+        self._reserved += 1
         try:
             yield
         finally:
-            self._making -= 1
+            self._reserved -= 1

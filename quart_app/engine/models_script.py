@@ -10,11 +10,12 @@ from bokeh.core.has_props import HasProps
 from bokeh.document import Document
 from bokeh.util.compiler import CustomModel, bundle_models
 
-from quart_app.protocol.describe import is_compiled
+from quart_app.protocol.describe import APP_MODULE_PREFIX, is_compiled
 
 log = logging.getLogger(__name__)
 
-MODULE = re.compile("bokeh_app_[0-9a-f]{32}")
+APP_MODULE = re.compile(f"{APP_MODULE_PREFIX}[0-9a-f]{{32}}")
+"""The name of an application's module, which differs in every session."""
 
 _lock = Lock()
 _scripts: dict[tuple[tuple[str, str], ...], str] = {}
@@ -29,8 +30,8 @@ def compiled_types(document: Document) -> list[type[HasProps]]:
 def compile_models(types: list[type[HasProps]]) -> str:
     """Return the script of these types; empty if it cannot be compiled. Blocks for a second the first time.
 
-    Bokeh compiles with Node.js and keeps scripts by the names of the types' modules, which for an
-    application differ in every session. These are kept by their source.
+    Bokeh compiles with Node.js and caches scripts by the names of the types' modules, which differ in every
+    session of an application. This cache is by their source.
     """
     names = ", ".join(type_.__qualified_model__ for type_ in types)
     try:
@@ -38,8 +39,9 @@ def compile_models(types: list[type[HasProps]]) -> str:
         with _lock:
             if key not in _scripts:
                 _scripts[key] = ""
-                _scripts[key] = MODULE.sub("bokeh_app", bundle_models(types) or "")
+                _scripts[key] = APP_MODULE.sub("bokeh_app", bundle_models(types) or "")
             return _scripts[key]
     except (Exception, SystemExit) as error:  # Bokeh exits when it cannot compile
-        log.error("Cannot compile the implementation of %s: %s", names, error or "see the output above")
+        reason = "see the output above" if isinstance(error, SystemExit) else error
+        log.error("Cannot compile the implementation of %s: %s", names, reason)
         return ""

@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 def own_template(document: Document) -> Template | None:
     """Render the document's template as Bokeh's own page does, without Bokeh's scripts and styles.
 
-    Returns None for Bokeh's default template, and for one that fails: the log then has the error.
+    Returns None for Bokeh's default template, and for one that fails, with the error in the log.
     """
     if document.template is FILE:
         return None
     try:
         return _render(document)
     except Exception:
-        log.exception("The application's template failed")
+        log.exception("Cannot render the template of %r; its page has the site's instead", document.title)
         return None
 
 
@@ -36,7 +36,7 @@ def _render(document: Document) -> Template:
     item = RenderItem(token="", roots=document.roots, use_for_title=True)
     html: str = template.render(
         {
-            "dist_url": PANEL_FILES,  # as Panel's templates expect it from a server
+            "dist_url": PANEL_FILES,  # Panel's templates need it
             **document.template_variables,
             "title": document.title,
             "bokeh_js": "",

@@ -1,4 +1,4 @@
-"""What applications may rely on: Bokeh's public behaviour, on our server."""
+"""Bokeh's public behaviour, on which applications rely, on our server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
-from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, outline_of, run, token, visit
+from bokeh.command.subcommands.serve import Serve as BokehServe
+from bokeh.document import Document
+from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, run, token, visit
 from harness import ROOT, wait_until
+
+from quart_app.engine import serve
+from quart_app.protocol.outline import Outline
 
 FOLDER = {
     "app_hooks.py": """
@@ -65,7 +70,7 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("command", [OURS, STOCK])
-def test_an_application_folder_has_its_hooks_request_callbacks_and_theme(folder, command):
+def test_an_application_folder_has_hooks_request_callbacks_and_theme(folder, command):
     def notes() -> list[str]:
         return (folder / "notes.txt").read_text().split()
 
@@ -100,16 +105,23 @@ def test_the_servers_own_page_has_the_applications_template(folder, command):
         assert f'data-root-id="{div.id}"' in page
 
 
-def test_the_outline_of_a_new_session_has_its_own_template(folder):
+def test_a_pull_has_the_applications_template_in_its_ack(folder):
     with Serve(folder, ROOT / "bokeh_apps" / "sliders.py") as server:
-        outline = outline_of(server, "folder", token(new_id(), create=True))
+
+        async def pull(application: str) -> tuple[Document, Outline]:
+            client = await Client.connect(server, application, token(new_id(), create=True))
+            document = await client.pull()
+            client.close()
+            return document, Outline.from_json(client.ack.content["quart_bokeh"])
+
+        document, outline = run(pull("folder"))
+        [div] = document.roots
         assert outline.template is not None
-        [root] = outline.roots
-        element = outline.template.elements[root.id]
-        assert f'<div id="{element}" data-root-id="{root.id}"' in outline.template.html
         assert "<h1>A template of its own</h1>" in outline.template.html
         assert "<script" not in outline.template.html
-        assert outline_of(server, "sliders", token(new_id(), create=True)).template is None
+        element = outline.template.elements[div.id]
+        assert f'<div id="{element}" data-root-id="{div.id}"' in outline.template.html
+        assert run(pull("sliders"))[1].template is None
 
 
 def test_a_notebook_is_an_application():
@@ -139,8 +151,6 @@ def test_an_edited_application_is_served_anew_with_dev(tmp_path):
 
 
 def test_every_flag_of_bokeh_serve_is_there():
-    from bokeh.command.subcommands.serve import Serve as Theirs
-
-    from quart_app.engine.serve import Serve as Ours
-
-    assert {name for name, _ in Theirs.args} < {name for name, _ in Ours.args}
+    ours = {name for name, _ in serve.Serve.args}
+    assert {name for name, _ in BokehServe.args} < ours
+    assert ours >= {"--max-sessions", "--drain-seconds", "--uvloop", "--supervised"}

@@ -1,31 +1,15 @@
 from __future__ import annotations
 
-import json
-import sys
-from types import ModuleType, SimpleNamespace
-
 import pytest
-from bokeh.document import Document
-from bokeh.models import LayoutDOM, Slider
 from harness import ROOT
 
-from quart_app.engine.models_script import compile_models
 from quart_app.page.assets import Asset, Assets
 from quart_app.page.extensions import AssetUrlRewriter, extension_file, extension_script
-from quart_app.protocol.describe import cdn_to_local, describe
-from quart_app.protocol.outline import Outline, Root, Template
+from quart_app.protocol.outline import Outline
 
 APPS = str(ROOT / "tests" / "sites" / "extension_apps")
 COPIES = {"https://elsewhere.invalid/1.2/dist/": "static/extensions/panel/"}
 BUILT = ROOT / "tests" / "sites" / "extension_apps" / "tiny_ext" / "built"
-
-
-@pytest.fixture
-def tiny_ext(monkeypatch):
-    monkeypatch.syspath_prepend(APPS)
-    import tiny_ext
-
-    return tiny_ext
 
 
 def test_an_extension_may_stand_in_the_folder_of_applications():
@@ -113,79 +97,3 @@ def test_references_in_an_applications_own_page_lead_to_this_site():
 <script src='/deep/bokeh/extensions/a.js'></script> static/extensions/ of https://x/static/extensions/a.js
 <link href="/deep/bokeh/extensions/panel/b.css">"""
     )
-
-
-def test_an_outline_names_what_models_of_other_packages_need(tiny_ext):
-    document = Document()
-    document.add_root(Slider(start=0, end=1, value=0))
-    assert describe(document).links == {}
-    document.add_root(tiny_ext.Ghost())
-    outline = describe(document)
-    assert outline.links["tiny_ext.Badge"] == [
-        ("style", "static/extensions/tiny_ext/page.css", ""),
-        ("script", "static/extensions/tiny_ext/lib/shout.js", ""),
-        ("module", "static/extensions/tiny_ext/lib/mark.js", "tinyMark"),
-    ]
-    assert "tiny_ext.Ghost" not in outline.links
-    assert outline.packages == ("tiny_ext",)
-    assert outline.bundles == {"bokeh", "bokeh-widgets"}
-
-
-@pytest.mark.parametrize("template", [None, Template("<html>", {"p1": "e1"})])
-def test_an_outline_survives_json(template):
-    outline = Outline(
-        (Root("p1", "top"), Root("p2")),
-        frozenset({"bokeh", "bokeh-tables"}),
-        ("panel",),
-        ("CustomJS",),
-        links={"panel.Own": [["style", "static/a.css", ""]]},
-        cdn_to_local={"https://cdn.invalid/": "static/extensions/panel/"},
-        models_script="1;",
-        template=template,
-    )
-    assert Outline.from_json(json.loads(json.dumps(outline.to_json()))) == outline
-
-
-def test_an_outline_names_what_panel_has_elsewhere(monkeypatch):
-    [elsewhere] = COPIES
-    monkeypatch.setitem(sys.modules, "panel.io.resources", SimpleNamespace(CDN_DIST=elsewhere))
-    assert cdn_to_local([Slider]) == {}
-    assert cdn_to_local([type("Tabulator", (Slider,), {"__module__": "panel.models.tabulator"})]) == COPIES
-    monkeypatch.delitem(sys.modules, "panel.io.resources")
-    assert cdn_to_local([type("Tabulator2", (Slider,), {"__module__": "panel.models.tabulator"})]) == {}
-
-
-@pytest.fixture
-def own_model(monkeypatch):
-    def make(session: str, code: str) -> type[LayoutDOM]:
-        """Return the class as an application makes it anew for every session."""
-        module = f"bokeh_app_{session * 32}"
-        monkeypatch.setitem(sys.modules, module, ModuleType(module))
-        return type("Own", (LayoutDOM,), {"__module__": module, "__implementation__": code})
-
-    return make
-
-
-def test_a_model_is_compiled_once_for_all_sessions(own_model, monkeypatch):
-    calls = []
-
-    def bundle(types: list[type]) -> str:
-        calls.append(types)
-        return f"// custom/{types[0].__module__}.own"
-
-    monkeypatch.setattr("quart_app.engine.models_script.bundle_models", bundle)
-    texts = {compile_models([own_model(session, "let once\n")]) for session in "abc"}
-    assert texts == {"// custom/bokeh_app.own"}
-    assert len(calls) == 1
-    compile_models([own_model("a", "let twice\n")])
-    assert len(calls) == 2
-
-
-def test_what_cannot_be_compiled_ends_nothing(own_model, monkeypatch, caplog):
-    def fail(_: object) -> str:
-        raise SystemExit(1)
-
-    monkeypatch.setattr("quart_app.engine.models_script.bundle_models", fail)
-    for session in "ab":
-        assert compile_models([own_model(session, "let wrong\n")]) == ""
-    assert caplog.text.count("Cannot compile the implementation of Own") == 1
