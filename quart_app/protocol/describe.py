@@ -76,10 +76,11 @@ def describe_reply(content: str) -> Outline:
 def outline_of(roots: tuple[Root, ...], types: Iterable[str], **more: Any) -> Outline:
     """Return the outline of a document with these roots and, by qualified name, these model types."""
     bundles, packages, eval_models = {"bokeh"}, set(), set()
+    known = HasProps.model_class_reverse_map  # which Bokeh copies at each access
     for name in types:
         if name.startswith(APP_MODULE_PREFIX):
             continue
-        type_ = HasProps.model_class_reverse_map.get(name)
+        type_ = known.get(name)
         if type_ is not None:
             bundles |= _bundles_of(type_)
         if type_ is None or package_of(type_) != "bokeh":

@@ -8,7 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from bokeh.core.has_props import HasProps
+from bokeh.core import has_props
 from bokeh.document import Document
 from bokeh.models import Slider
 from harness import ROOT
@@ -27,8 +27,8 @@ def tiny_ext(monkeypatch):
 
     yield tiny_ext
     # Bokeh knows models by name in the whole process; other tests are to find it without these.
-    monkeypatch.delitem(sys.modules, "tiny_ext")
-    known = HasProps.model_class_reverse_map
+    del sys.modules["tiny_ext"]
+    known = has_props._default_resolver._known_models
     for name in [name for name in known if name.startswith("tiny_ext.")]:
         del known[name]
 
