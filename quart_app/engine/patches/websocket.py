@@ -77,9 +77,9 @@ def use_valid_close_codes() -> None:
 
 async def send_coalesced(message: Message[Any], socket: WSHandler) -> None:
     """Send a message in as few writes as possible; drop it if the websocket is closed."""
-    writer = _CoalescingWriter(socket)
+    writer: Any = _CoalescingWriter(socket)
     with suppress(WebSocketClosedError, StreamClosedError):  # on_close is called, or will be
-        await message.send(writer)  # type: ignore[arg-type]  # holds the write lock meanwhile
+        await message.send(writer)  # holds the write lock meanwhile
         await writer.flush()  # without awaiting in between: no other message can come first
 
 
