@@ -15,7 +15,8 @@ from typing import Any
 from markupsafe import Markup
 from quart import Quart, Response, has_request_context, request
 
-from quart_app.asgi.lifecycle import end_as_failed, ending_with_the_web_server, watch_for_stop
+from quart_app.asgi.hypercorn import end_main_process
+from quart_app.asgi.lifecycle import StopWatcher, stop_with_parent_process
 from quart_app.asgi.proxies import TrustedProxies
 from quart_app.catalogue import BokehApp, discover
 from quart_app.fleet.fleet import Fleet
@@ -25,7 +26,7 @@ from quart_app.page import streaming as shell
 from quart_app.page.assets import Assets
 from quart_app.page.delivery import Delivery, PulledSession
 from quart_app.relay.relay import Relay
-from quart_app.relay.visitor import current_visitor, give_cookie, visitor_of
+from quart_app.relay.visitor import current_visitor, set_visitor_cookie, visitor_of
 from quart_app.routes import routes
 from quart_app.sessions.errors import ApplicationFailed, EmbedError, OriginNotAllowed
 from quart_app.sessions.limits import Place
@@ -66,7 +67,8 @@ class BokehEmbed:
         """Serve with this application. One extension object serves one application."""
         app.extensions["bokeh-embed"] = self
         self.relay = Relay(app.asgi_app)
-        self._proxies = TrustedProxies(self.relay)
+        self._stop_watcher = StopWatcher(self.relay)
+        self._proxies = TrustedProxies(self._stop_watcher)
         app.asgi_app = self._proxies  # type: ignore[method-assign]
         app.after_request(self._give_cookie)
         app.register_blueprint(routes)
@@ -173,7 +175,7 @@ class BokehEmbed:
         )
 
     async def _give_cookie(self, response: Response) -> Response:
-        return give_cookie(response, in_frames=self._is_serving and self.settings.frames_elsewhere)
+        return set_visitor_cookie(response, in_frames=self._is_serving and self.settings.frames_elsewhere)
 
     def _explain(self, name: str, stylesheet: str, error: Exception) -> Markup:
         """Return what stands in a page that has begun, in place of a script that could not be made."""
@@ -184,7 +186,7 @@ class BokehEmbed:
 
     async def _serving(self, app: Quart) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
-            stack.enter_context(ending_with_the_web_server())
+            stack.enter_context(stop_with_parent_process())
             try:
                 self.settings = settings = Settings.from_config(app.config)
                 # With servers of others the folder is a list of titles, and need not be there.
@@ -197,7 +199,7 @@ class BokehEmbed:
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 print(f"quart-bokeh: {error}", file=sys.stderr, flush=True)
-                end_as_failed()
+                end_main_process()
                 raise SystemExit(1) from None
             self.assets.folders = (str(settings.apps.absolute()),)
             self.assets.load()
@@ -208,7 +210,7 @@ class BokehEmbed:
             self._proxies.peers = settings.trusted_proxies
             await self.relay.open(settings, self.fleet)
             stack.push_async_callback(self.relay.close)
-            watching = asyncio.create_task(watch_for_stop(self.relay.stop))
+            watching = asyncio.create_task(self._stop_watcher.watch(self.relay.stop))
             stack.callback(watching.cancel)
             self._is_serving = True
             yield

@@ -12,8 +12,8 @@ from quart import Blueprint, Response, current_app, request, send_file
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
 from quart_app.page.assets import Asset
-from quart_app.relay.ticket import Ticket, TicketRefused, ticket_keys, verify
-from quart_app.relay.visitor import foreign_origin, visitor_of
+from quart_app.relay.ticket import Ticket, TicketRefused, verify
+from quart_app.relay.visitor import origin_error, visitor_of
 
 if TYPE_CHECKING:
     from quart_app.extension import BokehEmbed
@@ -108,7 +108,7 @@ async def state(application: str) -> dict[str, str]:
         return {"state": "gone"}
     except Forbidden:
         return {"state": "refused"}
-    return {"state": await extension().relay.inquire(ticket)}
+    return {"state": await extension().relay.session_state(ticket)}
 
 
 @routes.after_request
@@ -139,14 +139,15 @@ async def _asked() -> Mapping[str, Any]:
 
 def _ticket(asked: Mapping[str, Any], application: str) -> Ticket:
     """Return the ticket that comes with the request. Raises Forbidden, or Gone if it is too old."""
-    if stranger := foreign_origin(request.scope):
-        raise Forbidden(stranger)
-    keys = ticket_keys(extension().settings.secret_keys)
+    if error := origin_error(request.scope):
+        raise Forbidden(error)
     visitor = visitor_of(request.scope["headers"])
     try:
-        ticket = verify(str(asked.get("ticket")), visitor or "", keys, time.time())
-    except TicketRefused as error:
-        raise (Gone if error.status == 410 else Forbidden)(str(error)) from None
+        ticket = verify(
+            str(asked.get("ticket")), visitor or "", extension().settings.secret_keys, time.time()
+        )
+    except TicketRefused as refused:
+        raise (Gone if refused.status == 410 else Forbidden)(str(refused)) from None
     if visitor is None or ticket.application != application:
         raise Forbidden("the ticket is for another application")
     return ticket

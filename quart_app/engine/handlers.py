@@ -61,6 +61,15 @@ class WSHandler(Guarded, BokehWSHandler):
         finally:
             self._let_go()
 
+    async def head(self) -> None:
+        """Answer 204 if the session of the request's token exists, without creating one."""
+        if not self.current_user:
+            raise Refused(403, "sign in first")
+        session_id, context = self._claim()[1].session_id, self.application_context
+        if session_id not in context._sessions and session_id not in context._pending_sessions:
+            raise Refused(410, "this session is gone")
+        self.set_status(204)
+
     async def open(self, *args: Any, **kwargs: Any) -> None:
         assert self._token is not None  # noqa: S101
         self.gate.enter(self)
@@ -128,13 +137,18 @@ class WSHandler(Guarded, BokehWSHandler):
                 403, f"pages of {origin} may not connect (--allow-websocket-origin, BOKEH_ALLOW_WS_ORIGIN)"
             )
 
-    async def _admit(self) -> ServerSession:
+    def _claim(self) -> tuple[str, Claim]:
+        """Return the token in the subprotocols, and what it allows. Raises Refused."""
         words = [word.strip() for word in self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         if len(words) != 2 or words[0] != "bokeh":
             raise Refused(403, "there is no token in Sec-WebSocket-Protocol")
-        app, context, token = self.application, self.application_context, words[1]
-        claim = read_token(token, key=app.secret_key, signed=app.sign_sessions, now=time())
-        self._is_pull = claim.creates and app.sign_sessions
+        app, token = self.application, words[1]
+        return token, read_token(token, key=app.secret_key, signed=app.sign_sessions, now=time())
+
+    async def _admit(self) -> ServerSession:
+        context = self.application_context
+        token, claim = self._claim()
+        self._is_pull = claim.creates and self.application.sign_sessions
         self._is_browser = claim.is_browser
         session = await self.obtain(
             claim,

@@ -17,7 +17,7 @@ from quart_app.page.assets import Assets
 from quart_app.page.element import direct, early, element
 from quart_app.page.extensions import AtThisSite
 from quart_app.protocol.outline import Outline
-from quart_app.relay.ticket import LIFETIME, Ticket, mint, ticket_keys
+from quart_app.relay.ticket import LIFETIME, Ticket, mint
 from quart_app.relay.visitor import current_visitor
 from quart_app.settings import Settings
 
@@ -159,7 +159,7 @@ class Delivery:
             session_expiry=int(time()) + LIFETIME,
             renewable=session.renewable,
         )
-        return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
+        return mint(content, current_visitor(), self._settings.secret_keys)
 
     def may_have_template(self, application: str) -> bool:
         """Whether a document of this application had a page of its own, or none has been seen yet."""
