@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 from quart import Quart, Response
 
-from quart_app.asgi.lifecycle import end_as_failed, ending_with_the_web_server, watch_for_stop
+from quart_app.asgi.hypercorn import end_main_process
+from quart_app.asgi.lifecycle import StopWatcher, stop_with_parent_process
 from quart_app.asgi.proxies import TrustedProxies
 from quart_app.fleet.supervisor import StartFailed
 from quart_app.page.pulled import PulledSession
 from quart_app.page.streaming import CancelDeferred
 from quart_app.relay.relay import Relay
-from quart_app.relay.visitor import give_cookie
+from quart_app.relay.visitor import set_visitor_cookie
 from quart_app.routes import routes
 from quart_app.runtime import Runtime
 from quart_app.sessions.session import Arguments
@@ -45,7 +46,8 @@ class BokehEmbed:
         """Serve with this application. One extension object serves one application."""
         app.extensions["bokeh-embed"] = self
         self._relay = Relay(CancelDeferred(app.asgi_app))
-        self._proxies = TrustedProxies(self._relay)
+        self._stop_watcher = StopWatcher(self._relay)
+        self._proxies = TrustedProxies(self._stop_watcher)
         app.asgi_app = self._proxies  # type: ignore[method-assign]
         app.after_request(self._give_cookie)
         app.register_blueprint(routes)
@@ -105,11 +107,11 @@ class BokehEmbed:
 
     async def _give_cookie(self, response: Response) -> Response:
         in_frames = self._runtime is not None and self._runtime.settings.frames_elsewhere
-        return give_cookie(response, in_frames=in_frames)
+        return set_visitor_cookie(response, in_frames=in_frames)
 
     async def _serving(self, app: Quart) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
-            stack.enter_context(ending_with_the_web_server())
+            stack.enter_context(stop_with_parent_process())
             try:
                 settings = Settings.from_config(app.config)
                 runtime = await stack.enter_async_context(Runtime.open(settings, self._relay))
@@ -119,10 +121,10 @@ class BokehEmbed:
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 print(f"quart-bokeh: {error}", file=sys.stderr, flush=True)
-                end_as_failed()
+                end_main_process()
                 raise SystemExit(1) from None
             self._proxies.peers = settings.trusted_proxies
-            watching = asyncio.create_task(watch_for_stop(self._relay.stop))
+            watching = asyncio.create_task(self._stop_watcher.watch(self._relay.stop))
             stack.callback(watching.cancel)
             self._runtime = runtime
             yield

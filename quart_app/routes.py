@@ -11,8 +11,8 @@ from quart import Blueprint, Response, request, send_file
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
 from quart_app.page.assets import Asset
-from quart_app.relay.ticket import Ticket, TicketRefused, ticket_keys, verify
-from quart_app.relay.visitor import foreign_origin, visitor_of
+from quart_app.relay.ticket import Ticket, TicketRefused, verify
+from quart_app.relay.visitor import origin_error, visitor_of
 from quart_app.runtime import current_runtime
 from quart_app.sessions.session import Session
 from quart_app.view import begin_pull
@@ -108,7 +108,7 @@ async def state(application: str) -> dict[str, str]:
         return {"state": "gone"}
     except Forbidden:
         return {"state": "refused"}
-    return {"state": await current_runtime().relay.inquire(ticket)}
+    return {"state": await current_runtime().relay.session_state(ticket)}
 
 
 @routes.after_request
@@ -139,14 +139,14 @@ async def _json_body() -> Mapping[str, Any]:
 
 def _ticket(body: Mapping[str, Any], application: str) -> Ticket:
     """Return the ticket that comes with the request. Raises Forbidden, or Gone if it is too old."""
-    if stranger := foreign_origin(request.scope):
-        raise Forbidden(stranger)
-    keys = ticket_keys(current_runtime().settings.secret_keys)
+    if error := origin_error(request.scope):
+        raise Forbidden(error)
     visitor = visitor_of(request.scope["headers"])
+    keys = current_runtime().settings.secret_keys
     try:
         ticket = verify(str(body.get("ticket")), visitor or "", keys, time.time())
-    except TicketRefused as error:
-        raise (Gone if error.status == 410 else Forbidden)(str(error)) from None
+    except TicketRefused as refused:
+        raise (Gone if refused.status == 410 else Forbidden)(str(refused)) from None
     if visitor is None or ticket.application != application:
         raise Forbidden("the ticket is for another application")
     return ticket

@@ -16,6 +16,6 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def fake() -> Iterator[FakeServer]:
-    """A Bokeh server that is none, and does what the test tells it."""
+    """A fake Bokeh server, which does what the test sets."""
     with FakeServer() as fake:
         yield fake

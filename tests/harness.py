@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 import psutil
+from itsdangerous import URLSafeSerializer
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
@@ -143,5 +143,5 @@ def data_block(page: str) -> dict[str, Any]:
 
 def ticket(block: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a data block's ticket says."""
-    body = block["ticket"].partition(".")[0]
-    return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    content: dict[str, Any] = URLSafeSerializer("not the key").loads_unsafe(block["ticket"])[1]
+    return content

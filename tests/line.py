@@ -1,4 +1,4 @@
-"""A line between a browser and a site that a test can cut, close, and let fall silent."""
+"""A TCP proxy between a browser and a site, which a test can cut, close, pause, and slow down."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 
 class Line:
-    """
-    A TCP proxy. While ``is_closed`` it takes no connection, while ``is_silent`` it carries nothing,
-    while ``is_late`` it keeps back what is answered; ``kept`` counts the connections for which it does. It
-    answers at ``rate`` bytes a second, on each connection.
+    """A TCP proxy.
+
+    It refuses connections while ``is_closed``, discards all bytes while ``is_silent``, and holds answers back
+    while ``is_late``; ``kept`` counts the connections whose answers are held back. ``rate`` limits the bytes
+    of answers per second, for each connection.
     """
 
     def __init__(self, port: int) -> None:
@@ -45,7 +46,7 @@ class Line:
         self._target = port
 
     def cut(self) -> None:
-        """End every connection at once, without a goodbye."""
+        """Abort every connection."""
         self._run(self._cut())
 
     def close(self) -> None:

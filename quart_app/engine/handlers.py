@@ -66,6 +66,15 @@ class WSHandler(BaseHandler, BokehWSHandler):
         finally:
             self._unblock_expiration()
 
+    async def head(self) -> None:
+        """Answer 204 if the session of the request's token exists, without creating one."""
+        if not self.current_user:
+            raise RequestRefused(403, "sign in first")
+        session_id, context = self._claim()[1].session_id, self.application_context
+        if session_id not in context._sessions and session_id not in context._pending_sessions:
+            raise RequestRefused(410, "this session is gone")
+        self.set_status(204)
+
     async def open(self, *args: Any, **kwargs: Any) -> None:
         assert self._token is not None  # noqa: S101
         self.admission.add_websocket(self)
@@ -100,12 +109,17 @@ class WSHandler(BaseHandler, BokehWSHandler):
                 403, f"pages of {origin} may not connect (--allow-websocket-origin, BOKEH_ALLOW_WS_ORIGIN)"
             )
 
-    async def _get_session(self) -> ServerSession:
+    def _claim(self) -> tuple[str, Claim]:
+        """Return the token in the subprotocols, and what it allows. Raises RequestRefused."""
         protocols = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         if len(protocols) != 2 or protocols[0].strip() != "bokeh":
             raise RequestRefused(403, "there is no token in Sec-WebSocket-Protocol")
-        context, token = self.application_context, protocols[1].strip()
-        claim = self.claim_of(token=token)
+        token = protocols[1].strip()
+        return token, self.claim_of(token=token)
+
+    async def _get_session(self) -> ServerSession:
+        context = self.application_context
+        token, claim = self._claim()
         self._is_pull = claim.creates and self.application.sign_sessions
         self._is_browser = claim.is_browser
         session = await self.get_or_create_session(

@@ -17,7 +17,7 @@ from quart_app.page.assets import Assets
 from quart_app.page.element import render_element, render_head
 from quart_app.page.extensions import AssetUrlRewriter
 from quart_app.page.record import PageRecord
-from quart_app.relay.ticket import LIFETIME, Ticket, mint, ticket_keys
+from quart_app.relay.ticket import LIFETIME, Ticket, mint
 from quart_app.relay.visitor import current_visitor
 from quart_app.sessions.session import Session
 from quart_app.settings import Settings
@@ -131,7 +131,7 @@ class Renderer:
             session_expiry=int(time()) + LIFETIME,
             renewable=session.renewable,
         )
-        return mint(content, current_visitor(), ticket_keys(self._settings.secret_keys))
+        return mint(content, current_visitor(), self._settings.secret_keys)
 
     def _url(self, file_name: str) -> str:
         return f"{request.root_path}/bokeh/assets/{file_name}"

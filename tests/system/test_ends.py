@@ -9,7 +9,7 @@ from harness import Site, customized_site, wait_until
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("who", ["main", "worker"])
-def test_no_server_is_left_however_the_site_ends(sign, who):
+def test_no_bokeh_server_outlives_the_site_however_it_ends(sign, who):
     with Site() as site:
         family = site.family()
         assert site.servers()
@@ -20,7 +20,7 @@ def test_no_server_is_left_however_the_site_ends(sign, who):
         wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all processes are gone", seconds=5)
 
 
-def test_no_server_of_somebody_else_s_site_is_left_when_hypercorn_is_killed():
+def test_no_bokeh_server_outlives_another_site_whose_hypercorn_is_killed():
     with customized_site() as site:
         family = site.family()
         assert site.servers()

@@ -17,7 +17,7 @@ MEGABYTE = b"x" * 1_000_000
 
 
 @pytest.fixture(autouse=True)
-def _as_new(fake) -> Iterator[None]:
+def _reset(fake) -> Iterator[None]:
     yield
     fake.behaviour, fake.status = echo, 101
     wait_until(lambda: fake.open == 0, "the server's side of every websocket is closed")
@@ -31,7 +31,7 @@ async def ask(websocket: aiohttp.ClientWebSocketResponse, data: str | bytes) -> 
     return await websocket.receive(30)
 
 
-def test_every_kind_of_message_arrives_as_it_was_sent(site, fake):
+def test_every_kind_of_message_is_forwarded_unchanged(site, fake):
     async def main() -> None:
         async with Client(site.url) as client:
             websocket = await client.attach(ticket(fake.url))
@@ -74,7 +74,7 @@ def test_a_too_large_message_of_the_server_is_1009_too(site, fake):
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "told"),
+    ("code", "reason", "expected"),
     [
         (1000, "done", 1000),
         (1001, "", 1001),
@@ -84,7 +84,7 @@ def test_a_too_large_message_of_the_server_is_1009_too(site, fake):
         (10000, "a code that Bokeh uses", 1011),
     ],
 )
-def test_the_server_s_close_code_and_reason_reach_the_browser(site, fake, code, reason, told):
+def test_the_server_s_close_code_and_reason_are_forwarded(site, fake, code, reason, expected):
     async def close(websocket) -> None:
         await websocket.close(code=code, message=reason.encode())
 
@@ -93,12 +93,12 @@ def test_the_server_s_close_code_and_reason_reach_the_browser(site, fake, code, 
     async def main() -> None:
         async with Client(site.url) as client:
             message = await (await client.attach(ticket(fake.url))).receive(10)
-            assert (message.type, message.data, message.extra) == (CLOSE, told, reason)
+            assert (message.type, message.data, message.extra) == (CLOSE, expected, reason)
 
     run(main())
 
 
-def test_a_server_that_is_gone_without_a_word_is_1012(site, fake):
+def test_a_server_that_disconnects_without_a_close_frame_is_1012(site, fake):
     async def vanish(websocket) -> None:
         websocket._req.transport.abort()
 
@@ -128,19 +128,19 @@ def test_a_server_that_breaks_the_protocol_is_1011(site, fake):
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(410, 410), (404, 410), (403, 403), (503, 503), (500, 503), (302, 503)]
+    ("status", "expected"), [(410, 410), (404, 410), (403, 403), (503, 503), (500, 503), (302, 503)]
 )
-def test_a_server_s_refusal_is_the_browser_s(site, fake, status, told):
+def test_a_server_s_refusal_is_forwarded(site, fake, status, expected):
     fake.status = status
 
     async def main() -> None:
         async with Client(site.url) as client:
-            assert await client.status_of(ticket(fake.url)) == told
+            assert await client.status_of(ticket(fake.url)) == expected
 
     run(main())
 
 
-def test_nothing_of_the_browser_s_request_reaches_the_server(site, fake):
+def test_nothing_of_the_browser_s_request_is_forwarded(site, fake):
     async def main() -> None:
         async with Client(site.url) as client:
             minted = ticket(fake.url)
@@ -163,7 +163,7 @@ def test_nothing_of_the_browser_s_request_reaches_the_server(site, fake):
     run(main())
 
 
-def test_the_newer_browser_of_a_session_wins_and_the_older_one_is_told(site, fake):
+def test_a_newer_browser_of_a_session_replaces_the_older_one(site, fake):
     async def main() -> None:
         async with Client(site.url) as client:
             older = await client.attach(ticket(fake.url))
@@ -179,14 +179,14 @@ def test_the_newer_browser_of_a_session_wins_and_the_older_one_is_told(site, fak
     run(main())
 
 
-def test_a_message_under_way_is_complete_before_anything_else_is_said(site, fake):
+def test_a_message_in_transit_is_completed_before_the_close_frame(site, fake):
     data = MEGABYTE * 20
 
-    async def say(websocket) -> None:
+    async def send(websocket) -> None:
         await websocket.send_bytes(data)
         await websocket.receive()
 
-    fake.behaviour = say
+    fake.behaviour = send
 
     async def main() -> None:
         async with Client(site.url) as client:
@@ -195,7 +195,7 @@ def test_a_message_under_way_is_complete_before_anything_else_is_said(site, fake
             newer = await client.attach(ticket(fake.url))
             older._reader._protocol.resume_reading()
             first = await older.receive(10)
-            if first.type is not CLOSED:  # who takes too long for it is dropped
+            if first.type is not CLOSED:  # a reader that is too slow is aborted
                 assert (first.type, len(first.data)) == (BINARY, len(data))
                 second = await older.receive(10)
                 assert (second.type, second.data) == (CLOSE, 4409)
@@ -205,7 +205,7 @@ def test_a_message_under_way_is_complete_before_anything_else_is_said(site, fake
 
 
 @pytest.mark.parametrize("megabytes", [1, 20])
-def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake, megabytes):
+def test_backpressure_keeps_the_web_process_small(site, fake, megabytes):
     """600 MB in each direction, in messages of so many MB, to a side that does not read."""
     process = web_process(site)
     message = MEGABYTE * megabytes
@@ -215,7 +215,7 @@ def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake, megaby
             for _ in range(600 // megabytes):
                 await websocket.send_bytes(message)
 
-    async def deaf(websocket) -> None:
+    async def stalled(websocket) -> None:
         transport = websocket._req.transport
         transport.pause_reading()
         while not transport.is_closing():
@@ -226,13 +226,13 @@ def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake, megaby
             websocket = await client.attach(ticket(fake.url))
             before = process.memory_info().rss
 
-            async def say() -> None:
+            async def send_all() -> None:
                 for _ in range(600 // megabytes):
                     await websocket.send_bytes(message)
 
             if send:
                 with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(say(), 3)
+                    await asyncio.wait_for(send_all(), 3)
             else:
                 websocket._reader._protocol.pause_reading()
                 await asyncio.sleep(3)
@@ -243,7 +243,7 @@ def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake, megaby
 
     fake.behaviour = talk
     assert run(grow(send=False)) < 30e6
-    fake.behaviour = deaf
+    fake.behaviour = stalled
     try:
         assert run(grow(send=True)) < 30e6
     finally:
@@ -251,7 +251,7 @@ def test_what_is_not_read_is_not_collected_in_the_web_process(site, fake, megaby
             websocket._req.transport.abort()
 
 
-def test_a_browser_that_does_not_read_is_let_go_with_its_server_s_websocket(site, fake):
+def test_a_browser_that_does_not_read_is_aborted_with_its_server_s_websocket(site, fake):
     async def flood(websocket) -> None:
         with contextlib.suppress(ConnectionError):
             while True:
@@ -260,8 +260,8 @@ def test_a_browser_that_does_not_read_is_let_go_with_its_server_s_websocket(site
     async def main() -> None:
         async with Client(site.url) as client:
             fake.behaviour = flood
-            deaf = await client.attach(ticket(fake.url))
-            deaf._reader._protocol.pause_reading()
+            stalled = await client.attach(ticket(fake.url))
+            stalled._reader._protocol.pause_reading()
             fake.behaviour = echo
             newer = await client.attach(ticket(fake.url))
             await asyncio.to_thread(wait_until, lambda: fake.open == 1, "the flood has ended")
@@ -271,7 +271,7 @@ def test_a_browser_that_does_not_read_is_let_go_with_its_server_s_websocket(site
     run(main())
 
 
-def test_50_websockets_with_traffic_at_once(site, fake):
+def test_60_websockets_with_traffic_at_once(site, fake):
     async def main() -> None:
         async with Client(site.url) as client:
 
@@ -292,7 +292,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def test_nothing_is_left_of_200_connections_however_they_end(site, fake):
+def test_200_connections_leave_no_task_and_no_descriptor_however_they_end(site, fake):
     process = web_process(site)
 
     def held() -> tuple[int, int]:
@@ -312,7 +312,7 @@ def test_nothing_is_left_of_200_connections_however_they_end(site, fake):
                 elif number % 4 == 2:  # not waiting for the answer
                     reset(Attempt(ticket(fake.url, session_id=str(number))).send(site.url))
                     await websocket.close()
-                else:  # data before its time, which Hypercorn answers by itself
+                else:  # data before the upgrade, which Hypercorn refuses by itself
                     connection = Attempt(ticket(fake.url, session_id=str(number))).send(site.url)
                     connection.sendall(b"\x81\x80abcd")
                     connection.close()
@@ -329,7 +329,7 @@ def test_nothing_is_left_of_200_connections_however_they_end(site, fake):
     )
 
 
-def test_a_handshake_that_is_given_up_ends_the_one_with_the_server():
+def test_a_browser_that_gives_up_its_handshake_ends_the_one_with_the_server():
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.settimeout(10)

@@ -1,4 +1,4 @@
-"""The relay under a web server that is not Hypercorn: with messages, as ASGI has them, and nothing else."""
+"""The relay under a web server other than Hypercorn, which has whole messages only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quart_app.settings import Settings
 
 
 class Visit:
-    """One websocket, from the side of the web server."""
+    """One websocket as the web server sees it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -39,36 +39,36 @@ class Visit:
             "subprotocols": ["bokeh", ticket(self.url)],
         }
         self.task = asyncio.create_task(relay(scope, self._to_app.get, self._from_app.put))
-        await self.say({"type": "websocket.connect"})
-        assert (await self.hear())["type"] == "websocket.accept"
+        await self.put({"type": "websocket.connect"})
+        assert (await self.get())["type"] == "websocket.accept"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.say({"type": "websocket.disconnect", "code": 1001})
+        await self.put({"type": "websocket.disconnect", "code": 1001})
         await asyncio.wait_for(self.task, 5)
         await self.relay.close()
         await self._fleet.__aexit__(None, None, None)
 
-    async def say(self, event: dict[str, Any]) -> None:
+    async def put(self, event: dict[str, Any]) -> None:
         await self._to_app.put(event)
 
-    async def hear(self) -> Any:
+    async def get(self) -> Any:
         return await asyncio.wait_for(self._from_app.get(), 5)
 
 
 @pytest.mark.parametrize("data", ["text", "", "ü€😀" * 30_000, b"bytes", b"", bytes(200_000)])
-def test_messages_arrive_as_they_were_sent(data):
+def test_messages_are_forwarded_unchanged(data):
     async def main(fake: FakeServer) -> None:
         async with Visit(fake.url) as visit:
             kind = "text" if isinstance(data, str) else "bytes"
-            await visit.say({"type": "websocket.receive", kind: data})
-            assert await visit.hear() == {"type": "websocket.send", kind: data}
+            await visit.put({"type": "websocket.receive", kind: data})
+            assert await visit.get() == {"type": "websocket.send", kind: data}
 
     with FakeServer() as fake:
         run(main(fake))
 
 
-def test_the_server_s_goodbye_is_told_and_its_pings_are_answered():
+def test_a_close_of_the_server_is_forwarded_and_its_pings_are_answered():
     async def ping_and_close(websocket) -> None:
         await websocket.ping(b"?")
         await websocket.send_str("pinged")
@@ -77,9 +77,9 @@ def test_the_server_s_goodbye_is_told_and_its_pings_are_answered():
 
     async def main(fake: FakeServer) -> None:
         async with Visit(fake.url) as visit:
-            assert (await visit.hear())["text"] == "pinged"
-            await visit.say({"type": "websocket.receive", "text": "go on"})
-            assert await visit.hear() == {"type": "websocket.close", "code": 4410, "reason": "gone"}
+            assert (await visit.get())["text"] == "pinged"
+            await visit.put({"type": "websocket.receive", "text": "go on"})
+            assert await visit.get() == {"type": "websocket.close", "code": 4410, "reason": "gone"}
 
     with FakeServer(ping_and_close) as fake:
         run(main(fake))
