@@ -134,7 +134,7 @@ class BokehEmbed:
             raise RuntimeError("BokehEmbed works while its application is served (in tests: app.test_app())")
         visitor = address = None
         if has_request_context():
-            if self.settings.delivery == "direct" and not self.fleet.accepts_pages_of(request.host):
+            if self.settings.delivery == "direct" and not self.fleet.allows_origin(request.host):
                 raise OriginNotAllowed(request.host)
             visitor, address = visitor_of(request.scope["headers"]), request.remote_addr
         place = self.puller.admit(name, visitor=visitor, address=address)

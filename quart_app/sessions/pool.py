@@ -80,8 +80,8 @@ class Puller:
             app = self._applications.get(name)
             if app is None:
                 raise UnknownApplication(name)
-            if app.error:
-                raise self.logged(name, ApplicationFailed(name, app.error))
+            if error := self._fleet.error_of(name):
+                raise self.logged(name, ApplicationFailed(name, error))
         if not any(server.is_running for server in self._fleet.servers):
             raise NoServer
         return self.waiting.admit(visitor=visitor, address=address)
@@ -135,7 +135,7 @@ class Puller:
         nothing: EmbedError = NoServer()
         try:
             async with asyncio.timeout(seconds):
-                for server in self._fleet.place():
+                for server in self._fleet.candidates(name):
                     generation = server.generation
                     work = Pull(
                         server,
@@ -148,7 +148,7 @@ class Puller:
                     try:
                         pulled = await self._run(work)
                     except Unreachable as error:
-                        server.rest(str(error))
+                        server.mark_unreachable(str(error))
                     except Full:
                         nothing = TooManySessions()
                     else:

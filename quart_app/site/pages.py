@@ -11,6 +11,7 @@ from typing import cast
 from quart import (
     Blueprint,
     Response,
+    current_app,
     make_response,
     render_template,
     request,
@@ -36,7 +37,11 @@ async def gallery() -> str:
     embed = extension()
     current_visitor()  # so that pages opened from here at the same time are all of one visitor
     return await render_template(
-        "gallery.html", applications=embed.applications.values(), servers=embed.settings.servers
+        "gallery.html",
+        applications=embed.applications.values(),
+        errors={name: embed.fleet.error_of(name) for name in embed.applications},
+        servers=embed.settings.servers,
+        shows_examples=str(embed.settings.apps) == current_app.config.get("EXAMPLES"),
     )
 
 
