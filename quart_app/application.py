@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from quart import Quart, current_app
@@ -11,6 +12,8 @@ from quart_app.extension import BokehEmbed
 from quart_app.settings import DEFAULTS
 from quart_app.site.health import health
 from quart_app.site.pages import pages
+
+log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 
@@ -29,13 +32,25 @@ def create_app() -> Quart:
     """
     app = Quart("quart_app", template_folder=str(beside("templates")), static_folder=None)
     app.config.from_prefixed_env()
-    if not Path(DEFAULTS["BOKEH_APPS"]).is_dir():  # nobody's own: show the examples
-        app.config.setdefault("BOKEH_APPS", str(beside("bokeh_apps")))
     app.before_serving(set_log_level)
+    if "BOKEH_APPS" not in app.config and not Path(DEFAULTS["BOKEH_APPS"]).is_dir():
+        app.config["BOKEH_APPS"] = app.config["EXAMPLES"] = str(beside("bokeh_apps"))
+        app.before_serving(partial(log_examples, Path.cwd()))
     BokehEmbed(app)
     app.register_blueprint(health)
     app.register_blueprint(pages)
     return app
+
+
+async def log_examples(folder: Path) -> None:
+    """Log why the site shows the examples of this package, if it does."""
+    config = current_app.config
+    if config["BOKEH_APPS"] == config["EXAMPLES"] and not config.get("BOKEH_SERVERS"):
+        log.warning(
+            "There is no folder bokeh_apps in %s: showing the examples of this package. "
+            "Start the site where your bokeh_apps is, or set QUART_BOKEH_APPS.",
+            folder,
+        )
 
 
 async def set_log_level() -> None:

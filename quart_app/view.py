@@ -113,7 +113,7 @@ def _admit(runtime: Runtime, name: str) -> Place:
     if not has_request_context():
         return runtime.pool.admit(name, visitor=None, address=None)
     is_direct = runtime.settings.delivery == "direct"
-    if is_direct and not runtime.fleet.accepts_pages_of(request.host):
+    if is_direct and not runtime.fleet.allows_origin(request.host):
         raise OriginNotAllowed(request.host)
     visitor, address = visitor_of(request.scope["headers"]), request.remote_addr
     place = runtime.pool.admit(name, visitor=visitor, address=address)

@@ -117,8 +117,3 @@ class FrameParser:
         if len(payload) < 2:
             return CloseReason(1005, "")
         return CloseReason(struct.unpack("!H", payload[:2])[0], payload[2:].decode(errors="replace"))
-
-
-def may_be_sent(code: int) -> bool:
-    """Whether an endpoint may put this code into a close frame."""
-    return code in {1000, 1001, 1002, 1003} or 1007 <= code <= 1014 or 3000 <= code <= 4999

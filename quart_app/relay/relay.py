@@ -17,6 +17,7 @@ from typing import Any
 from quart_app.asgi.proxies import ASGI
 from quart_app.fleet.fleet import Fleet
 from quart_app.fleet.server import Server
+from quart_app.protocol import close_codes
 from quart_app.relay.browser import Browser, Disconnected, Receive, Send
 from quart_app.relay.frames import CloseReason
 from quart_app.relay.ratelimit import TokenBuckets
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 PATH = re.compile(r"/bokeh/([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)/ws")
 
 STOPPING = HandshakeRefused(503, "the site is stopping", retry_after=1)
-RESTART = CloseReason(1012, "the site restarts")
-OPENED_ELSEWHERE = CloseReason(4409, "opened elsewhere")
+RESTART = CloseReason(close_codes.RESTART, "the site restarts")
+OPENED_ELSEWHERE = CloseReason(close_codes.OPENED_ELSEWHERE, "opened elsewhere")
 
 
 class Relay:

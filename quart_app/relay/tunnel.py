@@ -8,8 +8,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from quart_app.protocol.close_codes import INTERNAL_ERROR, PROTOCOL_ERROR, RESTART, TOO_LARGE, may_be_sent
 from quart_app.relay.browser import Browser, Disconnected
-from quart_app.relay.frames import CloseReason, FrameParser, MessageTooLarge, ProtocolViolation, may_be_sent
+from quart_app.relay.frames import CloseReason, FrameParser, MessageTooLarge, ProtocolViolation
 from quart_app.relay.upstream import CLOSE_TIMEOUT, ServerConnection
 
 CHUNK_SIZE = 2**16
@@ -68,10 +69,10 @@ class Tunnel:
         try:
             passed = self._from_browser.feed(data)
         except MessageTooLarge:
-            self.end(CloseReason(1009, "message too large"))
+            self.end(CloseReason(TOO_LARGE, "message too large"))
             return
         except ProtocolViolation:
-            self.end(CloseReason(1002, "invalid websocket frame"))
+            self.end(CloseReason(PROTOCOL_ERROR, "invalid websocket frame"))
             return
         close_frame = self._from_browser.close_frame
         with suppress(OSError):  # reading from the server then ends the tunnel
@@ -88,19 +89,22 @@ class Tunnel:
                 try:
                     passed, reason = frames.feed(data), None
                 except MessageTooLarge as error:
-                    passed, reason = error.valid, CloseReason(1009, "message too large")
+                    passed, reason = error.valid, CloseReason(TOO_LARGE, "message too large")
                 except ProtocolViolation as error:
-                    passed, reason = error.valid, CloseReason(1011, "the Bokeh server sent an invalid frame")
+                    passed, reason = (
+                        error.valid,
+                        CloseReason(INTERNAL_ERROR, "the Bokeh server sent an invalid frame"),
+                    )
                 if frames.close_frame:
                     reason = frames.close_reason
                     if not may_be_sent(reason.code):
-                        reason = CloseReason(1011, reason.reason)
+                        reason = CloseReason(INTERNAL_ERROR, reason.reason)
                 await self._browser.write(passed)
                 if reason is not None:
                     return reason
         except Disconnected:
             return None
-        return CloseReason(1012, "the Bokeh server closed the connection")
+        return CloseReason(RESTART, "the Bokeh server closed the connection")
 
     async def _finish_frame(self) -> None:
         """Complete the current frame to the browser: a close frame can only follow it."""
@@ -132,7 +136,7 @@ class Tunnel:
                 self._browser.abort()
                 return None
             if now - self._server.last_activity > IDLE_TIMEOUT:
-                return CloseReason(1012, "the Bokeh server does not answer")
+                return CloseReason(RESTART, "the Bokeh server does not answer")
             with suppress(TimeoutError, OSError, Disconnected):
                 async with asyncio.timeout(PING_INTERVAL):
                     if not self._from_server.remaining:

@@ -75,8 +75,8 @@ class SessionPool:
             app = self._applications.get(name)
             if app is None:
                 raise UnknownApplication(name)
-            if app.error:
-                raise self.log_failure(name, ApplicationFailed(name, app.error))
+            if error := self._fleet.error_of(name):
+                raise self.log_failure(name, ApplicationFailed(name, error))
         if not any(server.is_running for server in self._fleet.servers):
             raise NoServer
         return self.waiting.admit(visitor=visitor, address=address)
@@ -112,12 +112,12 @@ class SessionPool:
         refusal: EmbedError = NoServer()
         try:
             async with asyncio.timeout(seconds):
-                for server in self._fleet.place():
+                for server in self._fleet.candidates(name):
                     pull = Pull(server, name, data, customize, deadline=deadline, max_message=max_message)
                     try:
                         return await self._run(pull)
                     except Unreachable as error:
-                        server.rest(str(error))
+                        server.mark_unreachable(str(error))
                     except ServerFull:
                         refusal = TooManySessions()
         except TimeoutError:

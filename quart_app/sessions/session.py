@@ -67,4 +67,4 @@ class Session:
     def is_usable(self) -> bool:
         """Whether the server that has it is there, as far as this process knows."""
         server = self.server
-        return server.is_running and not server.is_resting and server.generation == self.generation
+        return server.is_running and not server.in_cooldown and server.generation == self.generation

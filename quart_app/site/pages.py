@@ -11,6 +11,7 @@ from typing import cast
 from quart import (
     Blueprint,
     Response,
+    current_app,
     make_response,
     render_template,
     request,
@@ -39,7 +40,11 @@ async def gallery() -> str:
     runtime = current_runtime()
     current_visitor()  # now, so that pages opened from here at the same time share one cookie
     return await render_template(
-        "gallery.html", applications=runtime.applications.values(), servers=runtime.settings.servers
+        "gallery.html",
+        applications=runtime.applications.values(),
+        errors={name: runtime.fleet.error_of(name) for name in runtime.applications},
+        servers=runtime.settings.servers,
+        shows_examples=str(runtime.settings.apps) == current_app.config.get("EXAMPLES"),
     )
 
 

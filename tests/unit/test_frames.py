@@ -7,12 +7,12 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
+from quart_app.protocol.close_codes import may_be_sent
 from quart_app.relay.frames import (
     CloseReason,
     FrameParser,
     MessageTooLarge,
     ProtocolViolation,
-    may_be_sent,
 )
 
 BROWSER, SERVER = ConnectionType.CLIENT, ConnectionType.SERVER
