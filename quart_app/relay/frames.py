@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 OPCODE_CLOSE = 8
 OPCODES = {0, 1, 2, OPCODE_CLOSE, 9, 10}
+HEARTBEAT = b"\x81\x80"
+"""The begin of a browser's empty text message; a mask follows. Bokeh has no such message."""
 EXTENDED_LENGTHS = {126: 2, 127: 8}
 """Bytes of the extended payload length, by the value of the 7-bit length."""
 
@@ -46,41 +48,50 @@ class FrameParser:
     def __init__(self, *, masked: bool, max_message: int) -> None:
         self._is_masked = masked
         self._max_message = max_message
-        self._partial_header = b""
-        """The begin of a frame, too short to tell its length."""
+        self._partial_frame = b""
+        """The begin of a frame that cannot be forwarded before more of it is there."""
         self._message_size: int | None = None
         """Bytes of the message whose last frame has not come; None between messages."""
         self.remaining = 0
         """Bytes that are missing from the current frame."""
         self.close_frame = b""
         """The close frame, once it is complete."""
+        self.heartbeats = 0
+        """Heartbeats of a browser. The relay answers them, and they are not forwarded."""
         self.has_failed = False
         """Whether ``feed`` has raised: nothing is known about further bytes."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what can be forwarded now: everything before a close frame.
+        """Return what can be forwarded now: everything before a close frame, without heartbeats.
 
         Raises ProtocolViolation or MessageTooLarge.
         """
         if self.close_frame:
             return b""
-        data, self._partial_header = self._partial_header + data, b""
-        at = self.remaining
+        data, self._partial_frame = self._partial_frame + data, b""
+        start, at = 0, self.remaining
+        passed: list[bytes] = []
         while at < len(data):
             try:
                 opcode, size = self._parse_header(data[at : at + 10])
             except FrameError as error:
-                self.remaining, self.has_failed, error.valid = 0, True, data[:at]
+                self.remaining, self.has_failed = 0, True
+                error.valid = b"".join((*passed, data[start:at]))
                 raise
-            if size == 0 or (opcode == OPCODE_CLOSE and at + size > len(data)):
-                self.remaining, self._partial_header = 0, data[at:]
-                return data[:at]
+            is_heartbeat = data.startswith(HEARTBEAT, at)
+            if size == 0 or ((opcode == OPCODE_CLOSE or is_heartbeat) and at + size > len(data)):
+                self._partial_frame = data[at:]
+                break
             if opcode == OPCODE_CLOSE:
-                self.remaining, self.close_frame = 0, data[at : at + size]
-                return data[:at]
+                self.close_frame = data[at : at + size]
+                break
+            if is_heartbeat:
+                self.heartbeats += 1
+                passed.append(data[start:at])
+                start = at + size
             at += size
-        self.remaining = at - len(data)
-        return data
+        self.remaining = max(0, at - len(data))
+        return b"".join((*passed, data[start:at]))
 
     def _parse_header(self, head: bytes) -> tuple[int, int]:
         """Return a frame's opcode and its size in bytes; size 0 if the header is incomplete."""
@@ -106,6 +117,10 @@ class FrameParser:
                 raise MessageTooLarge
             self._message_size = None if is_final else message_size
         return opcode, 2 + extended + 4 * self._is_masked + length
+
+    @property
+    def is_between_messages(self) -> bool:
+        return self.remaining == 0 and self._message_size is None
 
     @property
     def close_reason(self) -> CloseReason:

@@ -21,6 +21,8 @@ IDLE_TIMEOUT = 90.0
 """Seconds without a byte from one side until it counts as gone. A server is silent during a long callback,
 and a browser's pong waits behind megabytes on a slow line."""
 MASKED_PING = b"\x89\x80\0\0\0\0"
+HEARTBEAT = b"\x81\x00"
+"""An empty text message. Scripts in a browser do not see pings: this answers theirs."""
 
 
 class Tunnel:
@@ -33,6 +35,8 @@ class Tunnel:
         self._browser, self._server = browser, server
         self._from_browser = FrameParser(masked=True, max_message=max_message)
         self._from_server = FrameParser(masked=False, max_message=max_message)
+        self._owes_heartbeat = False
+        """Whether a heartbeat is to be answered after the server's current message."""
         self._ended: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         browser.forward = self._to_server
 
@@ -80,6 +84,15 @@ class Tunnel:
                 await self._server.write(passed + close_frame)
         if close_frame:
             await self._browser.forward_close(close_frame)
+        elif self._from_browser.heartbeats and not self._ended.done():
+            await self._answer_heartbeat()
+
+    async def _answer_heartbeat(self) -> None:
+        self._from_browser.heartbeats = 0
+        self._owes_heartbeat = not self._from_server.is_between_messages
+        if not self._owes_heartbeat:
+            with suppress(Disconnected):
+                await self._browser.write(HEARTBEAT)
 
     async def _to_browser(self) -> CloseReason | None:
         """Forward bytes of the server."""
@@ -99,6 +112,8 @@ class Tunnel:
                     reason = frames.close_reason
                     if not may_be_sent(reason.code):
                         reason = CloseReason(INTERNAL_ERROR, reason.reason)
+                if self._owes_heartbeat and frames.is_between_messages:
+                    self._owes_heartbeat, passed = False, passed + HEARTBEAT
                 await self._browser.write(passed)
                 if reason is not None:
                     return reason

@@ -21,7 +21,7 @@ BROWSER, SERVER = ConnectionType.CLIENT, ConnectionType.SERVER
 def frames_of(side: ConnectionType) -> bytes:
     """Return frames of every opcode and every size of length field, made by wsproto."""
     connection = Connection(side)
-    events = [TextMessage("ü" * size) for size in (0, 1, 62, 63, 40_000)]
+    events = [TextMessage("ü" * size) for size in (1, 62, 63, 40_000)]
     events += [BytesMessage(bytes(size)) for size in (0, 125, 126, 65_535, 65_536)]
     events += [Ping(b"?"), BytesMessage(b"begun", message_finished=False), Ping(), BytesMessage(b"done")]
     return b"".join(connection.send(event) for event in events)
@@ -38,6 +38,35 @@ def test_frames_are_forwarded_unchanged_however_they_are_cut(side, seed):
         passed, data = passed + frames.feed(data[:size]), data[size:]
     assert passed == sent
     assert frames.remaining == 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_heartbeats_of_a_browser_are_counted_and_not_forwarded(size):
+    frames = FrameParser(masked=True, max_message=100)
+    connection = Connection(BROWSER)
+    before, after = connection.send(TextMessage("before")), connection.send(BytesMessage(b""))
+    heartbeats = [connection.send(TextMessage("")) for _ in range(3)]
+    data, passed = heartbeats[0] + before + heartbeats[1] + heartbeats[2] + after, b""
+    while data:
+        passed, data = passed + frames.feed(data[:size]), data[size:]
+    assert passed == before + after
+    assert frames.heartbeats == 3
+    assert frames.is_between_messages
+
+
+def test_an_empty_text_message_of_a_server_is_forwarded():
+    frames = FrameParser(masked=False, max_message=100)
+    assert frames.feed(b"\x81\x00") == b"\x81\x00"
+    assert frames.heartbeats == 0
+
+
+def test_an_error_has_the_bytes_before_its_frame_without_heartbeats():
+    frames = FrameParser(masked=True, max_message=100)
+    connection = Connection(BROWSER)
+    before, heartbeat = connection.send(TextMessage("before")), connection.send(TextMessage(""))
+    with pytest.raises(ProtocolViolation) as error:
+        frames.feed(before + heartbeat + before + b"\x83\x80abcd")
+    assert error.value.valid == before + before
 
 
 @pytest.mark.parametrize("side", [BROWSER, SERVER])
