@@ -10,6 +10,8 @@ import struct
 
 CLOSE = 8
 KINDS = {0, 1, 2, CLOSE, 9, 10}
+HEARTBEAT = b"\x81\x80"
+"""How an empty text message of a browser begins; its mask follows."""
 SIZES = {126: 2, 127: 8}
 """Bytes of the length, where seven bits do not take it."""
 
@@ -46,6 +48,8 @@ class Frames:
         """Bytes of the frame under way that are still to come."""
         self.close_frame = b""
         """The frame that says goodbye, once it has come."""
+        self.heartbeats = 0
+        """Empty text messages of a browser. They are not passed on: Bokeh's messages have none."""
         self.is_broken = False
         """Whether nothing can be told of what comes now."""
 
@@ -61,9 +65,14 @@ class Frames:
             except Fault as fault:
                 self.left, self.is_broken, fault.before = 0, True, data[:at]
                 raise
-            if size == 0 or (kind == CLOSE and at + size > len(data)):
+            is_heartbeat = data[at : at + 2] == HEARTBEAT
+            if size == 0 or ((kind == CLOSE or is_heartbeat) and at + size > len(data)):
                 self.left, self._held = 0, data[at:]
                 return data[:at]
+            if is_heartbeat:
+                self.heartbeats += 1
+                data = data[:at] + data[at + size :]
+                continue
             if kind == CLOSE:
                 self.left, self.close_frame = 0, data[at : at + size]
                 return data[:at]
@@ -93,6 +102,10 @@ class Frames:
                 raise TooLarge
             self._message = None if is_last else size
         return kind, 2 + more + 4 * self._is_masked + length
+
+    @property
+    def is_between_messages(self) -> bool:
+        return self.left == 0 and self._message is None
 
     @property
     def goodbye(self) -> tuple[int, str]:

@@ -21,6 +21,8 @@ SILENCE = 90.0
 """Seconds without a pong or anything else from one side after which it is gone. A server says nothing during
 a long callback; a pong of a browser comes after megabytes that wait in between for a slow line."""
 MASKED_PING = b"\x89\x80\0\0\0\0"
+HEARTBEAT = b"\x81\x00"
+"""An empty text message answers an empty text message of a browser: its scripts cannot see pings."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Carrying:
         self._browser, self._server = browser, server
         self._from_browser = Frames(masked=True, max_message=max_message)
         self._from_server = Frames(masked=False, max_message=max_message)
+        self._owes_heartbeat = False
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         browser.forward = self._to_server
 
@@ -88,6 +91,16 @@ class Carrying:
                 await self._server.write(passed + goodbye)
         if goodbye:
             await self._browser.say_goodbye(goodbye)
+        elif self._from_browser.heartbeats:
+            await self._answer_heartbeat()
+
+    async def _answer_heartbeat(self) -> None:
+        """Answer the browser now, or after the server's message that is under way."""
+        self._from_browser.heartbeats = 0
+        self._owes_heartbeat = not self._from_server.is_between_messages
+        if not self._owes_heartbeat:
+            with suppress(Gone):
+                await self._browser.write(HEARTBEAT)
 
     async def _to_browser(self) -> Closed | None:
         """Pass on what the server says."""
@@ -103,6 +116,8 @@ class Carrying:
                 if frames.close_frame:
                     code, reason = frames.goodbye
                     closed = Closed(code if is_legal(code) else 1011, reason)
+                if self._owes_heartbeat and frames.is_between_messages:
+                    self._owes_heartbeat, passed = False, passed + HEARTBEAT
                 await self._browser.write(passed)
                 if closed is not None:
                     return closed

@@ -15,7 +15,7 @@ BROWSER, SERVER = ConnectionType.CLIENT, ConnectionType.SERVER
 def said_by(side: ConnectionType) -> bytes:
     """Return frames of every kind and of every size of length, as another library makes them."""
     connection = Connection(side)
-    events = [TextMessage("ü" * size) for size in (0, 1, 62, 63, 40_000)]
+    events = [TextMessage("ü" * size) for size in (1, 62, 63, 40_000)]
     events += [BytesMessage(bytes(size)) for size in (0, 125, 126, 65_535, 65_536)]
     events += [Ping(b"?"), BytesMessage(b"begun", message_finished=False), Ping(), BytesMessage(b"done")]
     return b"".join(connection.send(event) for event in events)
@@ -32,6 +32,26 @@ def test_frames_are_passed_on_as_they_came_however_they_are_cut(side, seed):
         passed, data = passed + frames.follow(data[:size]), data[size:]
     assert passed == said
     assert frames.left == 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_heartbeats_of_a_browser_are_counted_and_not_passed_on(size):
+    frames = Frames(masked=True, max_message=100)
+    connection = Connection(BROWSER)
+    before, after = connection.send(TextMessage("before")), connection.send(BytesMessage(b""))
+    heartbeats = [connection.send(TextMessage("")) for _ in range(3)]
+    data, passed = heartbeats[0] + before + heartbeats[1] + heartbeats[2] + after, b""
+    while data:
+        passed, data = passed + frames.follow(data[:size]), data[size:]
+    assert passed == before + after
+    assert frames.heartbeats == 3
+    assert frames.is_between_messages
+
+
+def test_an_empty_text_message_of_a_server_is_passed_on():
+    frames = Frames(masked=False, max_message=100)
+    assert frames.follow(b"\x81\x00") == b"\x81\x00"
+    assert frames.heartbeats == 0
 
 
 @pytest.mark.parametrize("side", [BROWSER, SERVER])
