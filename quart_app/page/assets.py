@@ -21,6 +21,7 @@ from bokeh.models.widgets import TableWidget, Widget
 from bokeh.settings import settings as bokeh_settings
 
 from quart_app.page.extensions import extension_file, extension_script
+from quart_app.page.loader import load_loader
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +99,10 @@ class Assets:
         folder = Path(bokeh_settings.bokehjs_path()) / "js"
         for name in BUNDLES:
             self._add(f"{name}.js", folder / f"{name}.min.js")
-        for name in OURS:
+        for name in OURS[1:]:
             self._add(name, STATIC / name)
+        self._by_name["embed.js"] = loader = Asset("embed.js", load_loader().encode())
+        self._put(loader)
 
     def compress(self) -> None:
         """Compress what nearly every page needs before it is asked for. Blocks for some 0.2 s."""

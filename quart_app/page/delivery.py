@@ -105,7 +105,7 @@ class Delivery:
     def block(self, session: PulledSession) -> dict[str, Any]:
         """Return what the loader has to know, with a ticket for the visitor of this request.
 
-        static/embed.js says what each key means. All URLs begin at the host, with the path prefix.
+        static/loader/blocks.js says what each key means. All URLs begin at the host, with the path prefix.
         """
         if not has_request_context():
             raise RuntimeError(
@@ -123,6 +123,8 @@ class Delivery:
             "ticket": self._ticket(session),
             "path": f"{request.root_path}/bokeh/{server.name}/{application}",
             "renew": f"{request.root_path}/bokeh/session/{application}",
+            "renewable": session.renewable,
+            "stock": not session.generation,
             "bokeh": bokeh.__version__,
             "dev": self._settings.dev,
             "roots": [asdict(root) for root in session.outline.roots],
