@@ -15,12 +15,13 @@ import brotli  # type: ignore[import-untyped]
 from bokeh.settings import settings as bokeh_settings
 
 from quart_app.page.extensions import extension_file, extension_script
+from quart_app.page.loader import load_loader
 from quart_app.protocol.outline import Outline
 
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent.parent / "static"
-OURS = ("embed.js", "embed.css", "site.css")
+STYLESHEETS = ("embed.css", "site.css")
 BUNDLES = ("bokeh", "bokeh-gl", "bokeh-widgets", "bokeh-tables", "bokeh-mathjax")
 """BokehJS, in the order in which it has to be loaded."""
 CONTENT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
@@ -93,12 +94,14 @@ class Assets:
         folder = Path(bokeh_settings.bokehjs_path()) / "js"
         for name in BUNDLES:
             self._add(f"{name}.js", folder / f"{name}.min.js")
-        for name in OURS:
+        for name in STYLESHEETS:
             self._add(name, STATIC / name)
+        self._by_name["embed.js"] = loader = Asset("embed.js", partial(bytes, load_loader().encode()))
+        self._put(loader)
 
     def compress(self) -> None:
         """Compress what nearly every page needs, before it is requested. Blocks for some 0.2 s."""
-        for name in ("bokeh.js", "bokeh-widgets.js", *OURS):
+        for name in ("bokeh.js", "bokeh-widgets.js", "embed.js", *STYLESHEETS):
             self._by_name[name].encoded("br")
 
     def get(self, file_name: str) -> Asset | None:

@@ -68,7 +68,7 @@ class Renderer:
     def block(self, session: Session) -> dict[str, Any]:
         """Return the data block for the loader, with a ticket for this request's visitor.
 
-        The loader says what each key means. All URLs are paths with the site's prefix.
+        static/loader/blocks.js documents the keys. All URLs are paths with the site's prefix.
         """
         if not has_request_context():
             raise RuntimeError("a session's script is for one visitor: use it while a request is handled")
