@@ -1,9 +1,8 @@
-"""A slow line on loopback: a SOCKS proxy that lets every byte arrive late.
+"""A SOCKS5 proxy on loopback that adds latency and limits the bandwidth of every connection.
 
-Chromium's own network emulation delays requests, but neither the opening of connections nor the frames of
-a websocket. Here everything that the browser sends and receives passes two lines, one each way, with a
-latency and a bandwidth that all its connections share; a connection takes one round trip to open. What a
-real line has besides, TCP's slow start and losses, is not there.
+Chromium's own network emulation delays requests, but neither the opening of connections nor websocket
+frames. Here all bytes pass one of two links, one in each direction, that all connections share, and a
+connection takes one round trip to open. TCP's slow start and packet loss are not simulated.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from types import TracebackType
 from typing import Self
 
 CHUNK = 8192
+"""Bytes that a connection sends before another one may send."""
 
 
-class Line:
-    """One direction: a bandwidth that everybody shares, and a latency."""
+class Link:
+    """One direction of the network: a latency, and a bandwidth that all connections share."""
 
     def __init__(self, bits_per_second: float, latency: float) -> None:
         self._seconds_per_byte = 8 / bits_per_second
@@ -26,23 +26,23 @@ class Line:
         self._free_at = 0.0
 
     def reserve(self, size: int) -> tuple[float, float]:
-        """Return the loop times at which this many bytes are sent, and at which they arrive."""
+        """Return the loop times at which this number of bytes has been sent, and has arrived."""
         now = asyncio.get_running_loop().time()
         self._free_at = max(self._free_at, now) + size * self._seconds_per_byte
         return self._free_at, self._free_at + self._latency
 
 
-async def sleep_until(moment: float) -> None:
-    await asyncio.sleep(max(0.0, moment - asyncio.get_running_loop().time()))
+async def sleep_until(loop_time: float) -> None:
+    await asyncio.sleep(max(0.0, loop_time - asyncio.get_running_loop().time()))
 
 
-class SlowNetwork:
-    """A SOCKS5 proxy at ``url`` with a round trip of some seconds and a bandwidth in bits a second."""
+class DelayProxy:
+    """A SOCKS5 proxy at ``url``. ``round_trip``: in seconds."""
 
     def __init__(self, round_trip: float, bits_per_second: float) -> None:
         self._round_trip = round_trip
-        self._up = Line(bits_per_second, round_trip / 2)
-        self._down = Line(bits_per_second, round_trip / 2)
+        self._up = Link(bits_per_second, round_trip / 2)
+        self._down = Link(bits_per_second, round_trip / 2)
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
 
@@ -67,30 +67,30 @@ class SlowNetwork:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: asyncio.StreamWriter | None = None
         try:
-            host, port = await _socks_request(reader, writer)
+            host, port = await _read_socks_request(reader, writer)
             if not host.startswith("127."):
-                raise OSError("this network ends at loopback")
+                raise OSError(f"only loopback addresses are proxied, not {host}")
             source, upstream = await asyncio.open_connection(host, port)
             await asyncio.sleep(self._round_trip)
             writer.write(b"\x05\x00\x00\x01" + bytes(6))
             async with asyncio.TaskGroup() as group:
-                group.create_task(_carry(reader, upstream, self._up))
-                group.create_task(_carry(source, writer, self._down))
+                group.create_task(_forward(reader, upstream, self._up))
+                group.create_task(_forward(source, writer, self._down))
         except* (OSError, asyncio.IncompleteReadError):
-            pass  # either end may go at any time
+            pass  # either side may close at any time
         finally:
             for end in (writer, upstream):
                 if end is not None:
                     end.close()
 
 
-async def _socks_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int]:
-    """Read what a browser asks of a SOCKS5 proxy: the handshake costs no time, it is not part of the line."""
+async def _read_socks_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int]:
+    """Return host and port of a SOCKS5 request. The handshake is not delayed: only the proxy needs it."""
     _, methods = await reader.readexactly(2)
     await reader.readexactly(methods)
     writer.write(b"\x05\x00")
-    *_, kind = await reader.readexactly(4)
-    if kind == 1:
+    *_, address_type = await reader.readexactly(4)
+    if address_type == 1:
         host = ".".join(str(byte) for byte in await reader.readexactly(4))
     else:
         [length] = await reader.readexactly(1)
@@ -99,13 +99,14 @@ async def _socks_request(reader: asyncio.StreamReader, writer: asyncio.StreamWri
     return host, port
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
-    arrivals: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: Link) -> None:
+    """Forward one direction of a connection over a link until it ends."""
+    in_flight: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
-    async def arrive() -> None:
+    async def deliver() -> None:
         while True:
-            moment, data = await arrivals.get()
-            await sleep_until(moment)
+            arrives_at, data = await in_flight.get()
+            await sleep_until(arrives_at)
             if not data:
                 with contextlib.suppress(OSError):
                     writer.write_eof()
@@ -113,13 +114,13 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lin
             writer.write(data)
             await writer.drain()
 
-    arriving = asyncio.create_task(arrive())
+    delivery = asyncio.create_task(deliver())
     try:
         while data := await reader.read(CHUNK):
-            sent, arrives = line.reserve(len(data))
-            arrivals.put_nowait((arrives, data))
-            await sleep_until(sent)  # the next chunk is others' turn first
-        arrivals.put_nowait((line.reserve(0)[1], b""))
-        await arriving
+            sent_at, arrives_at = link.reserve(len(data))
+            in_flight.put_nowait((arrives_at, data))
+            await sleep_until(sent_at)  # meanwhile other connections can reserve the link
+        in_flight.put_nowait((link.reserve(0)[1], b""))
+        await delivery
     finally:
-        arriving.cancel()
+        delivery.cancel()
