@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import httpx
 from bokeh.client.websocket import WebSocketClientConnectionWrapper
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
@@ -28,7 +27,9 @@ SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 
 
 class Serve(Process):
-    """``bokeh serve`` or our own, on a free port, with sessions that only signed ids get."""
+    """``bokeh serve`` or our own server, on a free port; ``signed``: it takes signed session ids only."""
+
+    host = "localhost"
 
     def __init__(
         self, *arguments: str | Path, command: str = OURS, signed: bool = True, port: str = "0"
@@ -40,17 +41,6 @@ class Serve(Process):
             env = {"BOKEH_SECRET_KEY": KEY, "BOKEH_SIGN_SESSIONS": "yes"}
         super().__init__(words, r"Bokeh app running at: http://localhost:(\d+)", ROOT, env)
 
-    def __enter__(self) -> Serve:
-        self.port = self.wait_until_ready()[1]
-        self.url = f"http://localhost:{self.port}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30, **options)
-
     def health(self) -> dict[str, Any]:
         from quart_app.engine.health import health_key
 
@@ -61,14 +51,14 @@ class Serve(Process):
 
 
 class Stock(Serve):
-    """Bokeh's own, which makes a session for whoever asks: ``bokeh serve`` as everybody starts it."""
+    """``bokeh serve`` without flags of ours: it creates a session for every client."""
 
     def __init__(self, *arguments: str | Path, port: str = "0") -> None:
         super().__init__(*arguments, command=STOCK, signed=False, port=port)
 
 
 def alone(script: str, whose: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own; its argument is whose Bokeh it tries, ``ours`` or ``stock``."""
+    """Run a script in a process of its own, with one argument: ``ours`` or ``stock``, the Bokeh to try."""
     command = [sys.executable, "-W", "ignore", "-c", script, whose]
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
@@ -87,7 +77,7 @@ def token(
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """As ``asyncio.run``, and every socket of the loop is closed with it."""
+    """Run like ``asyncio.run``, in a thread, and close every socket of the loop."""
 
     def in_thread() -> T:
         loop = IOLoop()
@@ -110,7 +100,7 @@ class Client:
 
     @classmethod
     async def connect(cls, server: Serve, application: str, token: str, **headers: str) -> Client:
-        """Return when the server has said ACK. Raises HTTPClientError for a refusal."""
+        """Connect, and return after the server's ACK. Raises HTTPClientError for a refusal."""
         self = cls()
         self.protocol = Protocol()
         request = HTTPRequest(
@@ -142,7 +132,7 @@ class Client:
         return document
 
     async def change(self, document: Document, change: Callable[[], object]) -> None:
-        """Make a change in the pulled document, and return when the server has made it too."""
+        """Change the pulled document, and return when the server has applied the change."""
         messages = []
 
         def note(event: Any) -> None:
@@ -160,7 +150,7 @@ class Client:
 
 
 def visit(server: Serve, application: str, token: str) -> Document:
-    """Open a session, look at its document, and leave."""
+    """Open a session, return its document, and disconnect."""
 
     async def look() -> Document:
         client = await Client.connect(server, application, token)

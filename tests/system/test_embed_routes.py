@@ -68,8 +68,9 @@ def test_only_a_session_to_which_its_page_passed_nothing_is_renewed_without_the_
 
 
 @pytest.mark.parametrize("path", ["/", "/as/somebody"])
-def test_a_session_with_a_user_or_a_change_of_its_route_is_its_page_s_alone(path):
-    with customized_site() as site, httpx.Client(base_url=site.url, headers={"Origin": site.url}) as client:
+def test_a_session_with_a_user_or_a_change_of_its_route_is_its_page_s_alone(pool, path):
+    site = pool.get(customized_site)
+    with httpx.Client(base_url=site.url, headers={"Origin": site.url}) as client:
         asked = {"ticket": data_block(client.get(path).text)["ticket"]}
         assert client.post("/bokeh/session/sliders", json=asked).status_code == 403
 

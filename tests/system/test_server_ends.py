@@ -8,7 +8,7 @@ import signal
 
 import pytest
 from bokeh_server import OURS, SHORT, STOCK, Client, Serve, alone, new_id, refusal, run, token, visit
-from harness import ROOT, wait_until
+from harness import DEADLINE, ROOT, wait_until
 from tornado.httpclient import HTTPClientError
 
 SESSIONS = 12
@@ -223,7 +223,7 @@ def test_sigterm_tells_the_browsers_that_the_server_restarts(command, code):
             return closed.value.args[0]
 
         assert run(stay()) == code
-        assert server.popen.wait(5) == 0
+        assert server.popen.wait(DEADLINE) == 0
         assert "Traceback" not in server.output()
 
 
@@ -245,7 +245,7 @@ def test_a_draining_server_takes_nobody_new_and_leaves_the_others_their_time():
             server.popen.send_signal(signal.SIGTERM)  # the second one is meant
 
         run(drain())
-        assert server.popen.wait(5) == 0
+        assert server.popen.wait(DEADLINE) == 0
 
 
 def test_sessions_survive_the_end_of_others(counted):

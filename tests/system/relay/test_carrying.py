@@ -271,7 +271,7 @@ def test_a_browser_that_does_not_read_is_let_go_with_its_server_s_websocket(site
     run(main())
 
 
-def test_50_websockets_with_traffic_at_once(site, fake):
+def test_60_websockets_with_traffic_at_once(site, fake):
     async def main() -> None:
         async with Client(site.url) as client:
 
