@@ -1,4 +1,4 @@
-"""For tests of the relay: tickets made by hand, a websocket client, and a Bokeh server that is not one."""
+"""For tests of the relay: tickets made by hand, a websocket client, and a fake Bokeh server."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ READY = r"Running on https?://127\.0\.0\.1:(\d+)"
 
 
 class RelayedSite(Site):
-    """A site whose session route answers what a client of the relay needs.
+    """A site whose route ``/session/<application>`` answers in JSON what a client of the relay needs.
 
-    arguments: more of them for Hypercorn.
+    arguments: further ones for Hypercorn.
     """
 
     def __init__(self, *arguments: str, **settings: str) -> None:
@@ -75,13 +75,13 @@ def web_process(site: Site) -> psutil.Process:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run in a thread of its own: in this one the browser tests' Playwright has left a running loop."""
+    """Run like ``asyncio.run``, in a thread: in the main thread Playwright keeps a loop running."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
 
 class Client:
-    """What a browser does: pages with a cookie jar, websockets with Origin and cookie."""
+    """A browser without rendering: pages with a cookie jar, websockets with Origin and cookie."""
 
     def __init__(self, site_url: str, visitor: str | None = VISITOR) -> None:
         self.url = site_url
@@ -109,7 +109,7 @@ class Client:
         )
 
     async def status_of(self, ticket: str, path: str = PATH, **headers: str) -> int:
-        """Return the HTTP status with which a websocket is answered."""
+        """Return the HTTP status of a websocket's handshake."""
         try:
             websocket = await self.attach(ticket, path, **headers)
         except aiohttp.WSServerHandshakeError as error:
@@ -120,7 +120,7 @@ class Client:
 
 @dataclass
 class Attempt:
-    """One handshake. ``None`` leaves a header out; text in braces is filled in."""
+    """One handshake. ``None`` omits a header; text in braces is replaced."""
 
     minted: str
     method: str = "GET"
@@ -171,7 +171,7 @@ async def echo(websocket: web.WebSocketResponse) -> None:
 
 
 class FakeServer:
-    """Speaks websocket at ``/app/ws`` in a thread, and does with each what ``behaviour`` says."""
+    """A websocket server at ``/app/ws``, in a thread, that calls ``behaviour`` with each websocket."""
 
     def __init__(self, behaviour: Behaviour = echo) -> None:
         self.behaviour = behaviour

@@ -136,9 +136,9 @@ def test_a_document_that_takes_long_on_a_slow_line_is_shown_at_the_first_attempt
     with Site(BOKEH_APPS=str(tmp_path)) as site, Line(int(site.port)) as line:
         line.rate = 100_000
         page.goto(f"{line.url}/large", timeout=60_000)
-        wait_until(lambda: state_of(page) not in (None, "loading"), "the plot is there", seconds=90)
+        wait_until(lambda: state_of(page) not in (None, "loading"), "the plot is there", seconds=120)
         assert page.evaluate("states") == ["loading", "ready"]
-        assert page.evaluate("performance.now()") > 25_000
+        assert line.answered > 25 * line.rate, "it took 25 seconds, longer than any timeout of the loader"
 
 
 def test_a_killed_server_is_told_and_one_click_later_there_is_a_working_plot(page):

@@ -1,4 +1,4 @@
-"""A site of somebody else whose pages are only what a websocket client needs."""
+"""A site of somebody else that answers in JSON what a websocket client needs."""
 
 from quart import Quart
 

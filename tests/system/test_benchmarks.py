@@ -1,3 +1,5 @@
+"""The comparison in its shortest form: every measure runs, and the tables are written."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -51,7 +53,7 @@ def test_the_comparison_looks_at_first_plots_and_sliders_in_chromium(tmp_path):
     assert {quantity["measure"] for quantity in results["quantities"]} == {"first-plot", "slider"}
 
 
-def test_who_cannot_take_part_is_named_with_the_reason(tmp_path, monkeypatch):
+def test_a_contestant_that_cannot_take_part_is_named_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     measures = ("stalls", "resources", "lifetimes")
     results, tables = run(tmp_path, "--only", *measures, "--contestants", "bokeh-serve", "nginx")

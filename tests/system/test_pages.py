@@ -39,14 +39,14 @@ def test_an_unknown_application_is_a_404_as_page_and_as_json(site):
     assert (answer.status_code, answer.json()["error"]) == (404, "There is no such application")
 
 
-def test_a_page_under_a_name_whose_websocket_would_be_refused_says_so():
+def test_with_direct_delivery_a_host_name_that_the_server_refuses_is_a_400():
     with Site(BOKEH_DELIVERY="direct") as direct:
         answer = direct.get("/sliders", headers={"Host": "evil.example"})
         assert answer.status_code == 400
         assert "evil.example" in answer.text
 
 
-def test_self_made_sessions_get_nothing_from_our_server(site):
+def test_our_server_refuses_session_ids_that_the_site_has_not_signed(site):
     url = ticket(data_block(site.get("/sliders").text))["url"]
     for headers in ({}, {"Bokeh-Session-Id": "mine"}):
         answer = httpx.get(f"{url}/sliders/autoload.js?bokeh-autoload-element=x", headers=headers)
