@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import httpx
 from bokeh.client.websocket import WebSocketClientConnectionWrapper
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
@@ -30,6 +29,8 @@ SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 class Serve(Process):
     """``bokeh serve`` or our server on a free port, which signs sessions unless ``signed`` is false."""
 
+    host = "localhost"
+
     def __init__(
         self, *arguments: str | Path, command: str = OURS, signed: bool = True, port: str = "0"
     ) -> None:
@@ -39,17 +40,6 @@ class Serve(Process):
             words += ["--session-ids", "external-signed"]
             env = {"BOKEH_SECRET_KEY": KEY, "BOKEH_SIGN_SESSIONS": "yes"}
         super().__init__(words, r"Bokeh app running at: http://localhost:(\d+)", ROOT, env)
-
-    def __enter__(self) -> Serve:
-        self.port = self.wait_until_ready()[1]
-        self.url = f"http://localhost:{self.port}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30, **options)
 
     def health(self) -> dict[str, Any]:
         from quart_app.protocol.keys import health_token

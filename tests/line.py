@@ -26,6 +26,7 @@ class Line:
         self.is_late = False
         self.kept = 0
         self.rate = float("inf")
+        self.answered = 0
         self.refused = 0
 
     def __enter__(self) -> Line:
@@ -42,7 +43,7 @@ class Line:
         self._loop.close()
 
     def aim(self, port: int) -> None:
-        """Carry new connections to another port."""
+        """Forward new connections to another port."""
         self._target = port
 
     def cut(self) -> None:
@@ -50,7 +51,7 @@ class Line:
         self._run(self._cut())
 
     def close(self) -> None:
-        """Be offline: no connection, and none to come."""
+        """Go offline: abort every connection and refuse new ones."""
         self.is_closed = True
         self.cut()
 
@@ -103,6 +104,7 @@ class Line:
                 self.kept -= 1
             if has_answers:
                 await asyncio.sleep(len(data) / self.rate)
+                self.answered += len(data)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError

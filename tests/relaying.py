@@ -28,7 +28,7 @@ READY = r"Running on https?://127\.0\.0\.1:(\d+)"
 
 
 class RelayedSite(Site):
-    """A site whose session route answers what a client of the relay needs.
+    """A site whose route ``/session/<application>`` answers in JSON what a client of the relay needs.
 
     arguments: further ones for Hypercorn. environment: variables without the prefix ``QUART_``.
     """

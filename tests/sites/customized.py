@@ -1,4 +1,4 @@
-"""A site of somebody else: its routes change the document of the example sliders before anybody sees it."""
+"""A site of somebody else, whose routes change the document of the sliders before it is shown."""
 
 import asyncio
 

@@ -1,3 +1,5 @@
+"""The comparison in its shortest form: every measure runs, and the tables are written."""
+
 from __future__ import annotations
 
 import importlib.util

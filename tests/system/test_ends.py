@@ -1,10 +1,12 @@
+"""What is left of a site that has ended."""
+
 from __future__ import annotations
 
 import signal
 
 import psutil
 import pytest
-from harness import Site, customized_site, wait_until
+from harness import Site, customized_site, wait_until_ended
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -17,7 +19,7 @@ def test_no_bokeh_server_outlives_the_site_however_it_ends(sign, who):
         if who == "worker" and sign is signal.SIGINT:
             pytest.skip("Hypercorn's workers ignore SIGINT")
         psutil.Process(target).send_signal(sign)
-        wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all processes are gone", seconds=5)
+        wait_until_ended(family)
 
 
 def test_no_bokeh_server_outlives_another_site_whose_hypercorn_is_killed():
@@ -25,4 +27,4 @@ def test_no_bokeh_server_outlives_another_site_whose_hypercorn_is_killed():
         family = site.family()
         assert site.servers()
         site.popen.kill()
-        wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all processes are gone", seconds=5)
+        wait_until_ended(family)

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, refusal, run, token, visit
-from harness import ROOT, wait_until
+from harness import DEADLINE, ROOT, wait_until
 from tornado.httpclient import HTTPClientError
 
 MOVES = """
@@ -33,7 +33,7 @@ def test_sigterm_closes_the_websockets_with_1012(command, code):
             return closed.value.args[0]
 
         assert run(stay()) == code
-        assert server.popen.wait(5) == 0
+        assert server.popen.wait(DEADLINE) == 0
         assert "Traceback" not in server.output()
 
 
@@ -55,7 +55,7 @@ def test_a_draining_server_refuses_new_sessions_and_keeps_the_others():
             server.popen.send_signal(signal.SIGTERM)  # ends the drain
 
         run(drain())
-        assert server.popen.wait(5) == 0
+        assert server.popen.wait(DEADLINE) == 0
 
 
 def test_a_session_is_unchanged_by_the_end_of_others(tmp_path):

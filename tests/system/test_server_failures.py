@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bokeh_server import OURS, STOCK, Client, Serve, new_id, refusal, run, token, visit
-from harness import wait_until
+from harness import DEADLINE, wait_until
 from tornado.httpclient import HTTPClientError
 
 GOOD = """
@@ -131,7 +131,7 @@ def test_a_callback_that_exits_ends_a_stock_server_and_not_ours(tmp_path, comman
         if ends:
             with pytest.raises((EOFError, HTTPClientError, OSError)):
                 run(move(server, "leaves"))
-            assert server.popen.wait(10) != 0
+            assert server.popen.wait(DEADLINE) != 0
         else:
             for _ in range(2):
                 assert run(move(server, "leaves")).msgtype == "ERROR"

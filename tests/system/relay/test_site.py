@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import aiohttp
 import httpx
-import psutil
 import pytest
 from bokeh_server import KEY, SHORT, Serve, Stock
-from harness import wait_until
+from harness import DEADLINE, wait_until, wait_until_ended
 from relaying import Client, RelayedSite, run
 
 CLOSE = aiohttp.WSMsgType.CLOSE
@@ -58,7 +57,7 @@ def test_the_visitor_s_cookie_is_http_only_and_set_once(site):
         assert "set-cookie" in client.get("/session/sliders").headers
 
 
-def test_the_cookie_is_sent_in_frames_of_other_sites_if_they_may_show_the_page():
+def test_the_cookie_is_sent_in_frames_of_other_sites_if_they_may_show_the_page(pool):
     https = {"X-Forwarded-Proto": "https"}
     own, others = "'self'", "'self' https://other.example"
     for ancestors, headers, expected in (
@@ -66,9 +65,9 @@ def test_the_cookie_is_sent_in_frames_of_other_sites_if_they_may_show_the_page()
         (others, {}, {"SameSite=Lax"}),
         (others, https, {"SameSite=None", "Secure", "Partitioned"}),
     ):
-        with RelayedSite(BOKEH_FRAME_ANCESTORS=ancestors, BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
-            cookie = set(site.get("/session/sliders", headers=headers).headers["set-cookie"].split("; "))
-            assert cookie & {"SameSite=Lax", "SameSite=None", "Secure", "Partitioned"} == expected
+        site = pool.get(RelayedSite, BOKEH_FRAME_ANCESTORS=ancestors, BOKEH_TRUSTED_PROXIES="127.0.0.1")
+        cookie = set(site.get("/session/sliders", headers=headers).headers["set-cookie"].split("; "))
+        assert cookie & {"SameSite=Lax", "SameSite=None", "Secure", "Partitioned"} == expected
 
 
 def test_below_a_path_prefix():
@@ -161,7 +160,7 @@ def test_a_server_that_was_killed_is_1012_and_its_sessions_are_410():
                 websocket = await client.attach(*held)
                 assert await greeting(websocket) == "ACK"
                 site.servers()[0].kill()
-                while (message := await websocket.receive(3)).type is not CLOSE:
+                while (message := await websocket.receive(DEADLINE)).type is not CLOSE:
                     pass
                 assert message.data == 1012
                 assert await client.status_of(*held) == 410
@@ -248,15 +247,11 @@ def test_the_site_stops_in_time_with_websockets_open_and_closes_them_with_1012(s
                 stalled._reader._protocol.pause_reading()
                 site.popen.send_signal(sign)
                 for websocket in websockets:
-                    while (message := await websocket.receive(4)).type is not CLOSE:
+                    while (message := await websocket.receive(DEADLINE)).type is not CLOSE:
                         assert message.type is not aiohttp.WSMsgType.CLOSED
                     assert (message.data, message.extra) == (1012, "the site restarts")
 
-                def gone() -> bool:
-                    return not psutil.wait_procs(family, timeout=0)[1]
-
-                # 2 to 3.5 s on an idle machine of two cores.
-                await asyncio.to_thread(wait_until, gone, "all processes are gone", 10)
+                await asyncio.to_thread(wait_until_ended, family)
 
         run(main())
         assert "Traceback" not in site.output()
