@@ -57,7 +57,7 @@ def title(page: Page) -> object:
     return read(page, "plot", "title.text")
 
 
-def test_a_busy_callback_of_another_session_does_not_end_the_connection_and_no_click_is_lost(page, tmp_path):
+def test_a_server_busy_with_another_session_does_not_end_the_connection_and_no_click_is_lost(page, tmp_path):
     with counter(tmp_path) as site:
         open_plot(page, f"{site.url}/counter")
         other = threading.Thread(target=site.get, args=["/counter?busy=1"])
