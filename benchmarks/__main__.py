@@ -94,7 +94,7 @@ async def compare(options: argparse.Namespace, work: Path) -> None:
     present = [contestant for contestant in chosen if contestant.name not in results.absent]
     bench = Bench(present, plan, results, work, dict(setting.split("=", 1) for setting in options.set))
     bench.prepare()
-    bench.log(f"this project: {report.package_folder(work, {})}")
+    bench.log(f"this project: {report.package_folder(work)}")
     if (reason := browser.missing_browser()) and IN_CHROMIUM & set(plan.measures):
         results.add_remark(f"Nothing was measured in a browser: {reason}")
         plan = replace(plan, measures=tuple(name for name in plan.measures if name not in IN_CHROMIUM))

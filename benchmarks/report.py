@@ -51,11 +51,10 @@ def environment() -> dict[str, Any]:
     }
 
 
-def package_folder(cwd: Path, variables: Mapping[str, str]) -> str:
-    """Return the folder from which a contestant with these environment variables imports ``quart_app``."""
+def package_folder(cwd: Path) -> str:
+    """Return the folder from which contestants of this project import ``quart_app``."""
     command = [sys.executable, "-c", "import quart_app; print(quart_app.__path__[0])"]
-    environment = {**os.environ, **variables}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "nowhere"
 
 
@@ -117,7 +116,7 @@ def markdown(
     for measure in measures:
         lines += [f"## {measure}", ""]
         quantities = [quantity for quantity in results.values if quantity.measure == measure]
-        # Four quantities in each table, so that nobody has to scroll sideways.
+        # Four quantities in each table keep it narrow enough for a screen.
         for start in range(0, len(quantities), 4):
             lines += _table(results, quantities[start : start + 4], contestants, reference.name)
         for (failed_in, name), reasons in results.failures.items():
