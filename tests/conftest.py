@@ -44,7 +44,7 @@ def _nothing_survives() -> Iterator[None]:
     run = os.environ[RUN] = uuid.uuid4().hex
     yield
     with suppress(AssertionError):
-        wait_until(lambda: not processes_of_run(run), "all processes have ended")
+        wait_until(lambda: not processes_of_run(run), "all processes have ended", seconds=10)
     assert processes_of_run(run) == []
 
 

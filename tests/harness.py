@@ -21,6 +21,8 @@ from itsdangerous import URLSafeSerializer
 T = TypeVar("T")
 P = TypeVar("P", bound="Process")
 ROOT = Path(__file__).parent.parent
+SLIDERS = str(ROOT / "tests" / "sites" / "sliders_apps")
+"""A folder with the example of the sliders alone. With all examples a server takes twice as long to start."""
 BIN = Path(sys.executable).parent
 RUN = "TEST_RUN_ID"
 """The environment variable by which the processes of a test run are recognized."""
@@ -241,10 +243,8 @@ def parts_site(**settings: str) -> Site:
 
 
 def customized_site(**settings: str) -> Site:
-    """Return a site of somebody else, whose routes change the example applications."""
-    return Site(
-        cwd=ROOT / "tests" / "sites", app="customized:app", BOKEH_APPS=str(ROOT / "bokeh_apps"), **settings
-    )
+    """Return a site of somebody else, whose routes change the sliders."""
+    return Site(cwd=ROOT / "tests" / "sites", app="customized:app", BOKEH_APPS=SLIDERS, **settings)
 
 
 def data_block(page: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import aiohttp
 import psutil
 from aiohttp import web
-from harness import BIN, ROOT, Process, Site
+from harness import BIN, ROOT, SLIDERS, Process, Site
 from itsdangerous import URLSafeSerializer
 
 from quart_app.relay.ticket import Ticket, mint
@@ -37,7 +37,7 @@ class RelayedSite(Site):
         self, *arguments: str, environment: Mapping[str, str] | None = None, **settings: str
     ) -> None:
         defaults = {
-            "BOKEH_APPS": str(ROOT / "bokeh_apps"),
+            "BOKEH_APPS": SLIDERS,
             "BOKEH_DELIVERY": "relay",
             "BOKEH_MAX_CONNECTS": "1000",
             "SECRET_KEY": SECRET,

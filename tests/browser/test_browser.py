@@ -7,7 +7,7 @@ import socket
 import pytest
 from bokeh_server import Stock
 from chromium import open_plot, read, screenshot
-from harness import Site, customized_site, wait_until, wait_until_ended
+from harness import SLIDERS, Site, customized_site, wait_until, wait_until_ended
 from playwright.sync_api import Page
 
 
@@ -76,7 +76,7 @@ def test_the_article_to_the_letter_with_a_stock_server(page):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_site_ends_with_a_page_open(page, sign):
-    with Site() as site:
+    with Site(BOKEH_APPS=SLIDERS) as site:
         open_plot(page, f"{site.url}/sliders")
         family = site.family()
         site.popen.send_signal(sign)

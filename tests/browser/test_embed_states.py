@@ -9,7 +9,7 @@ import signal
 import pytest
 from bokeh_server import Stock
 from chromium import note_of, open_plot, press, read, screenshot, state_of, wait_for_plot, wait_for_state
-from harness import ROOT, Site, parts_site, wait_until
+from harness import ROOT, SLIDERS, Site, parts_site, wait_until
 from line import Line
 from playwright.sync_api import Page, Route
 
@@ -266,7 +266,7 @@ def test_an_application_that_fails_when_it_is_started_again_is_told_with_its_id(
 
 def test_a_session_that_ended_before_its_page_came_is_replaced_by_itself(page):
     """As a warm one may, when a full server makes room for another page."""
-    with Site(BOKEH_MAX_SESSIONS="1", BOKEH_STREAM="0") as site:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_MAX_SESSIONS="1", BOKEH_STREAM="0") as site:
 
         def wait(route: Route) -> None:
             wait_until(lambda: site.get("/sliders").status_code == 200, "another page has got the place")
@@ -294,8 +294,7 @@ def test_it_is_replaced_once_and_then_said(site, page):
 
 
 def test_whoever_has_signed_out_gets_no_new_plot_and_is_told(page):
-    settings = {"BOKEH_APPS": str(ROOT / "bokeh_apps")}
-    with Site(cwd=ROOT / "tests" / "sites", app="members:app", **settings) as site:
+    with Site(cwd=ROOT / "tests" / "sites", app="members:app", BOKEH_APPS=SLIDERS) as site:
         member = {"name": "member", "value": "1", "url": site.url}
         page.context.add_cookies([member])
         open_plot(page, f"{site.url}/sliders")
@@ -313,7 +312,7 @@ def test_whoever_has_signed_out_gets_no_new_plot_and_is_told(page):
 
 
 def test_a_site_that_is_away_while_a_new_session_is_asked_for_is_told(page):
-    with Site() as site, Line(int(site.port)) as line:
+    with Site(BOKEH_APPS=SLIDERS) as site, Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")
         [server] = site.servers()
         server.kill()

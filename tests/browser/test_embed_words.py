@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from chromium import note_of, open_plot, press, screenshot, state_of, wait_for_plot, wait_for_state
-from harness import Site, wait_until
+from harness import SLIDERS, Site, wait_until
 from line import Line
 from playwright.sync_api import Page
 
@@ -100,7 +100,7 @@ def test_a_plot_that_fills_its_place_has_a_height_and_the_page_may_say_which(pag
 
 
 def test_an_application_that_does_not_answer_is_said_to_be_busy_until_it_does(page):
-    with Site() as site:
+    with Site(BOKEH_APPS=SLIDERS) as site:
         open_plot(page, f"{site.url}/sliders")
         [server] = site.servers()
         server.send_signal(signal.SIGSTOP)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from harness import Site, customized_site, data_block, ticket
+from harness import SLIDERS, Site, customized_site, data_block, ticket
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_every_page_of_ours_has_the_headers_of_a_page(site):
 
 
 def test_everything_stands_under_a_path_prefix():
-    with Site(BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
         page = site.get("/sliders", headers={"X-Forwarded-Prefix": "/deep/down"})
         block = data_block(page.text)
         urls = [block["path"], block["renew"], *block["bundles"], *block["others"]]

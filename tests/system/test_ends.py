@@ -6,13 +6,13 @@ import signal
 
 import psutil
 import pytest
-from harness import Site, customized_site, wait_until_ended
+from harness import SLIDERS, Site, customized_site, wait_until_ended
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("who", ["main", "worker"])
 def test_no_bokeh_server_outlives_the_site_however_it_ends(sign, who):
-    with Site() as site:
+    with Site(BOKEH_APPS=SLIDERS) as site:
         family = site.family()
         assert site.servers()
         target = site.popen.pid if who == "main" else site.worker().pid

@@ -8,7 +8,7 @@ import re
 import httpx
 import pytest
 from bokeh_server import Stock
-from harness import DEADLINE, ROOT, Site, data_block, ticket, wait_until
+from harness import DEADLINE, ROOT, SLIDERS, Site, data_block, ticket, wait_until
 
 APPS = ("sliders", "penguins", "stream", "lissajous")
 
@@ -39,7 +39,7 @@ def test_an_unknown_application_is_a_404_as_page_and_as_json(site):
 
 
 def test_with_direct_delivery_a_host_name_that_the_server_refuses_is_a_400():
-    with Site(BOKEH_DELIVERY="direct") as direct:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_DELIVERY="direct") as direct:
         answer = direct.get("/sliders", headers={"Host": "evil.example"})
         assert answer.status_code == 400
         assert "evil.example" in answer.text
@@ -53,7 +53,7 @@ def test_our_server_refuses_session_ids_that_the_site_has_not_signed(site):
 
 
 def test_300_views_leave_no_descriptor_behind_while_the_site_stays_alive():
-    with Site() as site:
+    with Site(BOKEH_APPS=SLIDERS) as site:
         assert site.get("/sliders").status_code == 200
         worker = site.worker()
 
@@ -163,7 +163,7 @@ def test_an_own_template_that_fails_is_replaced_by_the_site_s_page(tmp_path):
 
 
 def test_a_server_that_died_is_a_503_and_is_started_again():
-    with Site() as site:
+    with Site(BOKEH_APPS=SLIDERS) as site:
         [server] = site.servers()
         server.kill()
         answer = wait_until(

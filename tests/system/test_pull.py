@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 from bokeh_server import Stock
-from harness import DEADLINE, ROOT, Site, customized_site, data_block, ticket, wait_until
+from harness import DEADLINE, ROOT, SLIDERS, Site, customized_site, data_block, ticket, wait_until
 
 ECHO = """
 import json
@@ -133,7 +133,7 @@ def test_pages_of_a_stopped_server_are_504_until_it_continues():
 
 
 def test_200_pulls_across_a_restart_all_end_with_a_page_or_its_error():
-    with Site(BOKEH_STREAM="0") as site:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_STREAM="0") as site:
         assert site.get("/sliders").status_code == 200
         [server] = site.servers()
 
@@ -266,7 +266,7 @@ def test_an_error_after_a_page_has_begun_is_shown_in_the_place_of_the_plot(tmp_p
 
 
 def test_pages_above_the_session_limit_are_503_until_a_session_without_a_browser_is_ended(tmp_path):
-    with Site(BOKEH_MAX_SESSIONS="3", BOKEH_STREAM="0") as site:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_MAX_SESSIONS="3", BOKEH_STREAM="0") as site:
         statuses = [site.get("/sliders").status_code for _ in range(4)]
         assert statuses == [200, 200, 200, 503]
         answer = site.get("/sliders")
