@@ -72,9 +72,9 @@ def test_a_server_busy_with_another_session_does_not_end_the_connection_and_no_c
         wait_until(lambda: title(page) == "2", "each click has counted once")
 
 
-def test_a_silent_line_is_noticed_without_an_event(page):
+def test_a_silent_line_is_noticed_without_an_event(site, page):
     page.clock.install()
-    with Site() as site, Line(int(site.port)) as line:
+    with Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")
         value = press(page)
         line.is_silent = True
@@ -85,14 +85,13 @@ def test_a_silent_line_is_noticed_without_an_event(page):
         assert read(page, "offset", "value") == pytest.approx(value)
 
 
-def test_an_idle_line_is_kept(page):
+def test_an_idle_line_is_kept(site, page):
     page.clock.install()
-    with Site() as site:
-        open_plot(page, f"{site.url}/sliders")
-        for _ in range(10):
-            page.clock.fast_forward(HEARTBEAT_INTERVAL)
-            press(page)
-        assert "reconnecting" not in page.evaluate("states")
+    open_plot(page, f"{site.url}/sliders")
+    for _ in range(10):
+        page.clock.fast_forward(HEARTBEAT_INTERVAL)
+        press(page)
+    assert "reconnecting" not in page.evaluate("states")
 
 
 def test_a_large_change_may_take_long_on_a_slow_line(page, tmp_path):

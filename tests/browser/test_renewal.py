@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from chromium import wait_for_plot
-from harness import ROOT, Site, wait_until
-
-SITES = ROOT / "tests" / "sites"
+from harness import parts_site, wait_until
 
 
 def test_one_request_for_the_page_renews_all_of_its_lost_sessions(page):
-    with Site(cwd=SITES, app="parts:app") as site:
+    with parts_site() as site:
         requests: list[str] = []
         page.on("request", lambda request: request.is_navigation_request() or requests.append(request.url))
         page.goto(f"{site.url}/twice/parts")

@@ -87,7 +87,7 @@ def test_a_script_that_exits_ends_a_stock_server_and_not_ours(tmp_path, command,
         if ends:
             with pytest.raises((EOFError, HTTPClientError, OSError)):
                 run(connect())
-            assert server.popen.wait(10) != 0
+            assert server.popen.wait(DEADLINE) != 0
         else:
             run(connect())
             run(connect())

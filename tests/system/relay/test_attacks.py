@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 from bokeh.util.token import generate_jwt_token, generate_session_id
-from harness import Site, wait_until
+from harness import DEADLINE, Site, wait_until
 from relaying import (
     PATH,
     SECRET,
@@ -263,7 +263,7 @@ def test_a_stranger_with_the_ticket_does_not_replace_the_page_s_websocket(site, 
             websocket = await client.attach(ticket(fake.url, SESSION))
             assert await stranger.status_of(ticket(fake.url, SESSION)) == 403
             await websocket.send_str("still here")
-            assert (await websocket.receive(10)).data == "still here"
+            assert (await websocket.receive(DEADLINE)).data == "still here"
             await websocket.close()
 
     run(main())

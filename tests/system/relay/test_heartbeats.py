@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aiohttp
+from harness import DEADLINE
 from relaying import Client, run, ticket
 
 BINARY, TEXT = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT
@@ -23,10 +24,10 @@ def test_the_relay_answers_and_the_server_is_told_nothing(site, fake):
             websocket = await client.attach(ticket(fake.url))
             for _ in range(3):
                 await websocket.send_str("")
-                answer = await websocket.receive(10)
+                answer = await websocket.receive(DEADLINE)
                 assert (answer.type, answer.data) == (TEXT, "")
             await websocket.send_str("end")
-            assert (await websocket.receive(10)).data == "the end"
+            assert (await websocket.receive(DEADLINE)).data == "the end"
             await websocket.close()
 
     run(main())
@@ -46,10 +47,10 @@ def test_the_answer_comes_after_the_message_that_is_under_way(site, fake):
     async def main() -> None:
         async with Client(site.url) as client:
             websocket = await client.attach(ticket(fake.url))
-            assert (await websocket.receive(10)).data == "begun"
+            assert (await websocket.receive(DEADLINE)).data == "begun"
             await websocket.send_str("")
             await websocket.send_str("go on")
-            answers = [await websocket.receive(10) for _ in range(2)]
+            answers = [await websocket.receive(DEADLINE) for _ in range(2)]
             assert [(answer.type, answer.data) for answer in answers] == [(BINARY, b"abcdef"), (TEXT, "")]
             await websocket.close()
 

@@ -9,7 +9,7 @@ import aiohttp
 import httpx
 import psutil
 import pytest
-from harness import wait_until
+from harness import DEADLINE, wait_until
 from relaying import Client, FakeServer, RelayedSite, echo, run, ticket, web_process
 
 BINARY, CLOSE = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.CLOSE
@@ -34,10 +34,10 @@ def test_pings_do_not_corrupt_a_frame_that_arrives_in_pieces(fake, tmp_path):
         async def main() -> None:
             async with Client(site.url) as client:
                 websocket = await client.attach(ticket(fake.url))
-                message = await websocket.receive(10)
+                message = await websocket.receive(DEADLINE)
                 assert (message.type, message.data) == (BINARY, piece * pieces)
                 await websocket.send_str("still in step")
-                assert (await websocket.receive(10)).data == "still in step"
+                assert (await websocket.receive(DEADLINE)).data == "still in step"
                 await websocket.close()
 
         run(main())
@@ -61,12 +61,12 @@ def test_a_worker_at_max_requests_closes_its_websockets_and_is_replaced(fake):
                 websocket = await client.attach(ticket(fake.url))
                 for _ in range(5):
                     await client.get("/tasks")
-                message = await websocket.receive(10)
+                message = await websocket.receive(DEADLINE)
                 assert (message.type, message.data) == (CLOSE, 1012)
                 await asyncio.to_thread(wait_until, lambda: replaced(site, worker), "the worker is replaced")
                 websocket = await client.attach(ticket(fake.url))
                 await websocket.send_str("again")
-                assert (await websocket.receive(10)).data == "again"
+                assert (await websocket.receive(DEADLINE)).data == "again"
                 await websocket.close()
 
         run(main())
@@ -82,7 +82,7 @@ def test_a_worker_at_max_requests_does_not_wait_for_an_endless_response(fake):
             site.get("/tasks")
             wait_until(lambda: replaced(site, worker), "the worker is replaced")
         site.popen.send_signal(signal.SIGTERM)
-        assert site.popen.wait(10) == 0
+        assert site.popen.wait(DEADLINE) == 0
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -93,9 +93,9 @@ def test_a_site_without_workers_stops_with_websockets_open(sign):
             async with Client(site.url) as client:
                 websocket = await client.attach(ticket(fake.url))
                 site.popen.send_signal(sign)
-                message = await websocket.receive(10)
+                message = await websocket.receive(DEADLINE)
                 assert (message.type, message.data, message.extra) == (CLOSE, 1012, "the site restarts")
-                await asyncio.to_thread(site.popen.wait, 10)
+                await asyncio.to_thread(site.popen.wait, DEADLINE)
 
         run(main())
         assert "Traceback" not in site.output()

@@ -29,7 +29,7 @@ async def page(client: Client, path: str = "/session/sliders") -> tuple[str, str
 
 async def greeting(websocket: aiohttp.ClientWebSocketResponse) -> str:
     """Return the kind of the first message."""
-    message = await websocket.receive(10)
+    message = await websocket.receive(DEADLINE)
     assert message.type is aiohttp.WSMsgType.TEXT, message
     return json.loads(message.data)["msgtype"]
 
@@ -273,7 +273,7 @@ def test_a_newer_browser_replaces_the_older_one_through_another_worker_too():
                 for _ in range(8):  # either worker may accept a connection
                     older = await client.attach(*held)
                     newer = await client.attach(*held)
-                    while (message := await older.receive(10)).type is not CLOSE:
+                    while (message := await older.receive(DEADLINE)).type is not CLOSE:
                         assert message.type is aiohttp.WSMsgType.TEXT
                     assert (message.data, message.extra) == (4409, "opened elsewhere")
                     assert await greeting(newer) == "ACK"

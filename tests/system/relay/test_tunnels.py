@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import aiohttp
 import pytest
-from harness import wait_until
+from harness import DEADLINE, wait_until
 from relaying import VISITOR, Attempt, Client, RelayedSite, echo, run, ticket, web_process
 
 BINARY, TEXT, CLOSE = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.CLOSE
@@ -28,7 +28,7 @@ async def ask(websocket: aiohttp.ClientWebSocketResponse, data: str | bytes) -> 
         await websocket.send_str(data)
     else:
         await websocket.send_bytes(data)
-    return await websocket.receive(30)
+    return await websocket.receive(DEADLINE)
 
 
 def test_every_kind_of_message_is_forwarded_unchanged(site, fake):
@@ -67,7 +67,7 @@ def test_a_too_large_message_of_the_server_is_1009_too(site, fake):
 
     async def main() -> None:
         async with Client(site.url) as client:
-            message = await (await client.attach(ticket(fake.url))).receive(30)
+            message = await (await client.attach(ticket(fake.url))).receive(DEADLINE)
             assert (message.type, message.data) == (CLOSE, 1009)
 
     run(main())
@@ -92,7 +92,7 @@ def test_the_server_s_close_code_and_reason_are_forwarded(site, fake, code, reas
 
     async def main() -> None:
         async with Client(site.url) as client:
-            message = await (await client.attach(ticket(fake.url))).receive(10)
+            message = await (await client.attach(ticket(fake.url))).receive(DEADLINE)
             assert (message.type, message.data, message.extra) == (CLOSE, expected, reason)
 
     run(main())
@@ -106,7 +106,7 @@ def test_a_server_that_disconnects_without_a_close_frame_is_1012(site, fake):
 
     async def main() -> None:
         async with Client(site.url) as client:
-            message = await (await client.attach(ticket(fake.url))).receive(10)
+            message = await (await client.attach(ticket(fake.url))).receive(DEADLINE)
             assert (message.type, message.data) == (CLOSE, 1012)
 
     run(main())
@@ -121,7 +121,7 @@ def test_a_server_that_breaks_the_protocol_is_1011(site, fake):
 
     async def main() -> None:
         async with Client(site.url) as client:
-            message = await (await client.attach(ticket(fake.url))).receive(10)
+            message = await (await client.attach(ticket(fake.url))).receive(DEADLINE)
             assert (message.type, message.data) == (CLOSE, 1011)
 
     run(main())
@@ -169,7 +169,7 @@ def test_a_newer_browser_of_a_session_replaces_the_older_one(site, fake):
             older = await client.attach(ticket(fake.url))
             newer = await client.attach(ticket(fake.url))
             other = await client.attach(ticket(fake.url, session_id="other"))
-            message = await older.receive(10)
+            message = await older.receive(DEADLINE)
             assert (message.type, message.data, message.extra) == (CLOSE, 4409, "opened elsewhere")
             assert (await ask(newer, "still")).data == "still"
             assert (await ask(other, "there")).data == "there"
@@ -194,10 +194,10 @@ def test_a_message_in_transit_is_completed_before_the_close_frame(site, fake):
             older._reader._protocol.pause_reading()
             newer = await client.attach(ticket(fake.url))
             older._reader._protocol.resume_reading()
-            first = await older.receive(10)
+            first = await older.receive(DEADLINE)
             if first.type is not CLOSED:  # a reader that is too slow is aborted
                 assert (first.type, len(first.data)) == (BINARY, len(data))
-                second = await older.receive(10)
+                second = await older.receive(DEADLINE)
                 assert (second.type, second.data) == (CLOSE, 4409)
             await newer.close()
 
