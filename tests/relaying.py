@@ -88,11 +88,14 @@ class Client:
         self.url = site_url
         cookies = {"quart_bokeh_visitor": visitor} if visitor else {}
         self._http = aiohttp.ClientSession(cookies=cookies, cookie_jar=aiohttp.CookieJar(unsafe=True))
+        self._websockets: list[aiohttp.ClientWebSocketResponse] = []
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for websocket in self._websockets:
+            websocket._response.close()  # else aiohttp warns, at any later time
         await self._http.close()
 
     async def get(self, path: str) -> Any:
@@ -101,13 +104,15 @@ class Client:
             return await answer.json(content_type=None)
 
     async def attach(self, ticket: str, path: str = PATH, **headers: str) -> aiohttp.ClientWebSocketResponse:
-        return await self._http.ws_connect(
+        websocket = await self._http.ws_connect(
             self.url + path,
             protocols=("bokeh", ticket),
             headers={"Origin": self.url, **headers},
             max_msg_size=0,
             timeout=aiohttp.ClientWSTimeout(ws_close=2),
         )
+        self._websockets.append(websocket)
+        return websocket
 
     async def status_of(self, ticket: str, path: str = PATH, **headers: str) -> int:
         """Return the HTTP status of a websocket handshake."""
