@@ -32,28 +32,28 @@ def __getattr__(name: str) -> Any:
 
 
 @cache
-def _site() -> Quart:
+def _create_site() -> Quart:
     return import_module("quart_app.application").create_app()  # type: ignore[no-any-return]
 
 
-class _Site:
-    """The ready-made site, created on first use, so that importing BokehEmbed creates no second site.
+class _LazySite:
+    """A proxy that creates the ready-made site on first use: importing BokehEmbed creates no second site.
 
-    Hypercorn reads ``app`` from the module's variables, where ``__getattr__`` of the module does not count.
+    Hypercorn reads ``app`` from the module's ``__dict__``, so a module ``__getattr__`` would not be called.
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await _site()(scope, receive, send)
+        await _create_site()(scope, receive, send)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_site(), name)
+        return getattr(_create_site(), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(_site(), name, value)
+        setattr(_create_site(), name, value)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        return type(_site())
+        return type(_create_site())
 
 
-app: Quart = _Site()  # type: ignore[assignment]
+app: Quart = _LazySite()  # type: ignore[assignment]

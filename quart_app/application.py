@@ -27,8 +27,8 @@ def beside(name: str) -> Path:
 def create_app() -> Quart:
     """Create the site: a gallery of the applications in BOKEH_APPS, and a page for each.
 
-    Settings are keys of ``app.config``, also read from the environment as ``QUART_BOKEH_…``. Nothing is
-    started or checked before the application is served.
+    Settings are keys of ``app.config``, also read from the environment as ``QUART_BOKEH_…``. Servers
+    start and settings are checked when serving starts, not here.
     """
     app = Quart("quart_app", template_folder=str(beside("templates")), static_folder=None)
     app.config.from_prefixed_env()

@@ -116,8 +116,8 @@ class BokehEmbed:
                 settings = Settings.from_config(app.config)
                 runtime = await stack.enter_async_context(Runtime.open(settings, self._relay))
             except (SettingsError, StartFailed) as error:
-                # One line instead of a traceback. SystemExit is what ends a web server's worker with it, and
-                # asyncio reports it once more unless somebody looks at the task's exception.
+                # One line instead of a traceback. SystemExit ends the web server's worker. Asyncio would report
+                # the task's exception once more if nothing retrieved it.
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 print(f"quart-bokeh: {error}", file=sys.stderr, flush=True)

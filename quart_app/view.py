@@ -37,10 +37,12 @@ async def begin_pull(
     *,
     may_stream: bool = False,
 ) -> asyncio.Task[Session]:
-    """Begin to pull a session for this request's page, and return the task when it is done.
+    """Begin to pull a session for this request's page, wait for it, and return the task.
 
-    Where the page may be streamed, and its last pull succeeded, the task is returned after STREAM_AFTER
-    seconds. Raises what the pull raises until then, and TypeError for arguments that cannot be passed.
+    may_stream: for a GET of an HTML page whose last pull succeeded, wait STREAM_AFTER seconds at most and
+        return the running task.
+
+    Raises what the pull raises meanwhile, and TypeError for arguments that cannot be passed.
     """
     data = _request_data(runtime.settings, arguments or {}, user)
     place = _admit(runtime, name)
@@ -91,7 +93,7 @@ def check_customize(customize: Customize | None) -> None:
 
 
 def prefers_html() -> bool:
-    """Whether this request would rather have a page than JSON."""
+    """Whether the Accept header prefers HTML to JSON."""
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
     return best == "text/html"
 

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 class WSHandler(BaseHandler, BokehWSHandler):
     """A websocket that is upgraded only when its session exists.
 
-    Bokeh upgrades first and closes then, with a traceback in the log for every refusal.
+    Bokeh upgrades first and then closes, with a traceback in the log for every refusal.
     """
 
     _blocked: ServerSession | None = None

@@ -84,7 +84,9 @@ class Supervisor:
     async def _launch(self) -> None:
         self.server.set_state(State.STARTING)
         self._last_lines.clear()
-        is_uvloop = type(asyncio.get_running_loop()).__module__ == "uvloop"  # as the site, so its servers
+        is_uvloop = (
+            type(asyncio.get_running_loop()).__module__ == "uvloop"
+        )  # the server process uses uvloop if this process does
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = process = await asyncio.create_subprocess_exec(

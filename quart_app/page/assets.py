@@ -124,8 +124,8 @@ class Assets:
     def for_outline(self, outline: Outline) -> tuple[list[str], list[str]]:
         """Return the file names of the scripts that a document needs, in loading order, and of the rest.
 
-        The outline does not tell of text for MathJax, a plot for WebGL, or models that come later: the loader
-        finds out, and takes those bundles from the rest.
+        The outline cannot tell whether text for MathJax, WebGL, or later models need more bundles: the loader
+        detects that, and loads them from the rest.
         """
         bundles = set(outline.bundles)
         extensions = [name for package in outline.packages if (name := self._extension(package))]

@@ -56,7 +56,7 @@ class AssetUrlRewriter:
     """Rewrites references to files of extensions to this site's URLs.
 
     root_path: the site's path prefix.
-    cdn_to_local: where packages refer to the Internet for files that are here too, as in an Outline.
+    cdn_to_local: maps URLs of a CDN to the paths of the same files here, as in an Outline.
     """
 
     def __init__(self, root_path: str, cdn_to_local: Mapping[str, str]) -> None:

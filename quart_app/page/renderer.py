@@ -25,7 +25,7 @@ from quart_app.settings import Settings
 log = logging.getLogger(__name__)
 
 MODELS = "models-"
-"""Begins the file names of scripts of applications' own models."""
+"""Prefix of the file names of scripts of applications' own models."""
 
 
 class Renderer:
@@ -82,7 +82,7 @@ class Renderer:
             "path": f"{request.root_path}/bokeh/{session.server.name}/{application}",
             "renew": f"{request.root_path}/bokeh/session/{application}",
             "renewable": session.renewable,
-            "stock": not session.generation,
+            "external": not session.generation,
             "bokeh": bokeh.__version__,
             "dev": self._settings.dev,
             "roots": [asdict(root) for root in outline.roots],

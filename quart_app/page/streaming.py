@@ -28,13 +28,13 @@ PLACEHOLDER = re.compile(rb"<!--bokeh-embed ([0-9a-f]{32})-->\n([ \t]*)<!---->")
 DEFERRED = "quart_bokeh.deferred"
 """The key of an ASGI scope under which its request has its deferred scripts."""
 Deferred = dict[str, tuple[asyncio.Task[Markup], Callable[[Exception], Markup]]]
-"""By the key of its placeholder: a script, and what renders the error if there will be none."""
+"""Maps the key of a placeholder to its script, and to the function that renders the script's error."""
 
 
 class CancelDeferred:
     """ASGI middleware that cancels the deferred scripts of a request when its response has ended.
 
-    That is all of them if the browser has left before the response began.
+    If the client disconnects before the response begins, these are all of them.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
@@ -56,7 +56,7 @@ def defer(script: asyncio.Task[Markup], render_error: Callable[[Exception], Mark
     scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
     if DEFERRED not in scope:
         scope[DEFERRED] = {}
-        # Runs before the application's own after_request functions, as one that compresses.
+        # Runs before the application's own after_request functions, such as compression.
         after_this_request(partial(resolve, deferred=scope[DEFERRED]))
     scope[DEFERRED][key] = script, render_error
     return Markup(_placeholder(key))

@@ -1,1 +1,1 @@
-"""What the web process and the Bokeh server process say to each other."""
+"""Formats that both processes share: tokens, keys, messages, close codes, outlines of documents."""

@@ -14,7 +14,7 @@ RESTART = 1012
 OPENED_ELSEWHERE = 4409
 """A newer websocket of the same session has replaced this one."""
 DISCARD = 4410
-"""From the web process: no browser will come for this session. From the site: the session is gone."""
+"""From the web process to the Bokeh server: discard this session, no browser will connect to it."""
 
 
 def may_be_sent(code: int) -> bool:

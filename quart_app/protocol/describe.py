@@ -24,8 +24,8 @@ from quart_app.protocol.outline import EXTENSION_FILES, Link, Outline, Root
 
 PANEL_FILES = f"{EXTENSION_FILES}panel/"
 APP_MODULE_PREFIX = "bokeh_app_"
-"""Begins the names of applications' own modules, which differ in every session. Their data models come with
-the document."""
+"""Prefix of the module names that Bokeh generates for each session of an application. Data models that these
+define come with the document."""
 EVAL_MODEL_PREFIXES = (
     "CustomJS",
     "CustomLabelingPolicy",
@@ -34,7 +34,7 @@ EVAL_MODEL_PREFIXES = (
     "ReactiveHTML",
     "VegaPlot",
 )
-"""Begin the names, without the package, of model types that need ``'unsafe-eval'``."""
+"""Prefixes of the names, without the package, of model types that need ``'unsafe-eval'``."""
 
 
 def describe(document: Document) -> Outline:

@@ -35,7 +35,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Outline:
-    """The roots of a document, and what its models need in a page."""
+    """Summary of a document: its roots, the scripts that its models need in a page, its own template."""
 
     roots: tuple[Root, ...]
     bundles: frozenset[str] = frozenset({"bokeh"})
@@ -43,11 +43,11 @@ class Outline:
     packages: tuple[str, ...] = ()
     """Python packages whose BokehJS extensions it uses, such as ``panel``."""
     eval_models: tuple[str, ...] = ()
-    """Names of its model types that run text as code in the browser."""
+    """Names of its model types that evaluate text as JavaScript, which needs ``'unsafe-eval'``."""
     links: Mapping[str, Sequence[Link]] = field(default_factory=dict)
     """By model type of another package: the scripts and style sheets that it names."""
     cdn_to_local: Mapping[str, str] = field(default_factory=dict)
-    """URLs on the Internet at which packages look for files that the Bokeh server has, with its paths."""
+    """Maps URLs of a CDN, to which packages refer, to the paths of the same files at the Bokeh server."""
     models_script: str = ""
     """The compiled script of types with an ``__implementation__``."""
     template: Template | None = None

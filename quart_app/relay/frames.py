@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 OPCODE_CLOSE = 8
 OPCODES = {0, 1, 2, OPCODE_CLOSE, 9, 10}
-HEARTBEAT = b"\x81\x80"
+HEARTBEAT_PREFIX = b"\x81\x80"
 """The begin of a browser's empty text message; a mask follows. Bokeh has no such message."""
 EXTENDED_LENGTHS = {126: 2, 127: 8}
 """Bytes of the extended payload length, by the value of the 7-bit length."""
@@ -78,7 +78,7 @@ class FrameParser:
                 self.remaining, self.has_failed = 0, True
                 error.valid = b"".join((*passed, data[start:at]))
                 raise
-            is_heartbeat = data.startswith(HEARTBEAT, at)
+            is_heartbeat = data.startswith(HEARTBEAT_PREFIX, at)
             if size == 0 or ((opcode == OPCODE_CLOSE or is_heartbeat) and at + size > len(data)):
                 self._partial_frame = data[at:]
                 break

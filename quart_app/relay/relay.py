@@ -77,7 +77,7 @@ class Relay:
     async def session_state(self, ticket: Ticket) -> str:
         """Return ``alive``, ``gone``, ``refused``, or ``unavailable`` if that cannot be known now.
 
-        It is never known for a stock server, which would create the session for the question.
+        Always ``unavailable`` for a stock server, which would create the session for such a request.
         """
         if not self._is_open:
             return "unavailable"

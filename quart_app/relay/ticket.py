@@ -36,9 +36,9 @@ class Ticket:
     url: str
     """Its address, for web processes that share the key but not the server."""
     generation: str
-    """Which start of that server; empty for servers that others run."""
+    """Identifies the server process; empty for the servers of BOKEH_SERVERS."""
     session_expiry: int
-    """Until when it is valid: Unix time, in seconds."""
+    """When the ticket expires: Unix time, in seconds."""
     renewable: bool = False
     """Whether the visitor may get a new session without the page: its route has passed nothing to it."""
 

@@ -35,7 +35,7 @@ class Tunnel:
         self._browser, self._server = browser, server
         self._from_browser = FrameParser(masked=True, max_message=max_message)
         self._from_server = FrameParser(masked=False, max_message=max_message)
-        self._owes_heartbeat = False
+        self._heartbeat_reply_pending = False
         """Whether a heartbeat is to be answered after the server's current message."""
         self._ended: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         browser.forward = self._to_server
@@ -89,8 +89,8 @@ class Tunnel:
 
     async def _answer_heartbeat(self) -> None:
         self._from_browser.heartbeats = 0
-        self._owes_heartbeat = not self._from_server.is_between_messages
-        if not self._owes_heartbeat:
+        self._heartbeat_reply_pending = not self._from_server.is_between_messages
+        if not self._heartbeat_reply_pending:
             with suppress(Disconnected):
                 await self._browser.write(HEARTBEAT)
 
@@ -112,8 +112,8 @@ class Tunnel:
                     reason = frames.close_reason
                     if not may_be_sent(reason.code):
                         reason = CloseReason(INTERNAL_ERROR, reason.reason)
-                if self._owes_heartbeat and frames.is_between_messages:
-                    self._owes_heartbeat, passed = False, passed + HEARTBEAT
+                if self._heartbeat_reply_pending and frames.is_between_messages:
+                    self._heartbeat_reply_pending, passed = False, passed + HEARTBEAT
                 await self._browser.write(passed)
                 if reason is not None:
                     return reason

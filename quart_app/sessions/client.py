@@ -1,8 +1,4 @@
-"""A blocking websocket client for one thread: whole Bokeh messages, one deadline, no descriptor leaked.
-
-Bokeh's own client needs an event loop for every call, leaks four descriptors each time, and has no deadline.
-wsproto implements the protocol.
-"""
+"""A blocking websocket client of a Bokeh server, with one deadline for all that it does."""
 
 from __future__ import annotations
 
@@ -37,7 +33,7 @@ CHUNK = 256 * 1024
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
-class HandshakeRejected(Exception):
+class ServerRejected(Exception):
     """The server answered the handshake with an HTTP status instead of a websocket."""
 
     def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
@@ -55,7 +51,7 @@ class ConnectionClosed(Exception):
         self.code = code
 
 
-class MessageTooLarge(Exception):
+class ReplyTooLarge(Exception):
     """A message has more bytes than the limit."""
 
 
@@ -65,7 +61,7 @@ class Client:
     deadline: when every wait ends with TimeoutError, in seconds of ``time.monotonic()``.
     max_message: bytes of the largest websocket message to receive.
 
-    ``open`` raises OSError or HandshakeRejected. ``abort`` may be called from any thread.
+    ``open`` raises OSError or ServerRejected. ``abort`` may be called from any thread.
     """
 
     def __init__(self, *, deadline: float, max_message: int) -> None:
@@ -121,7 +117,7 @@ class Client:
             return reply
 
     def close(self, code: int = NORMAL) -> None:
-        """Send a close frame and close, without waiting: all requests have been answered."""
+        """Send a close frame and close, and do not wait for the server's."""
         if self._socket is not None:
             with contextlib.suppress(Exception):
                 self._socket.settimeout(0)
@@ -173,7 +169,7 @@ class Client:
                 parts.append(event.data)
                 size += len(event.data)
                 if size > self._max_message:
-                    raise MessageTooLarge
+                    raise ReplyTooLarge
                 if event.message_finished:
                     return "".join(parts) if isinstance(event, TextMessage) else b"".join(parts)
 
@@ -202,4 +198,4 @@ class Client:
                 body += event.data
                 if event.body_finished or len(body) > CHUNK:
                     break
-        raise HandshakeRejected(refusal.status_code, headers, body.decode(errors="replace"))
+        raise ServerRejected(refusal.status_code, headers, body.decode(errors="replace"))

@@ -22,7 +22,7 @@ def retry_after() -> int:
 
 
 class EmbedError(HTTPException):
-    """A page gets no session. ``name`` is a heading for the visitor, ``description`` says what to do."""
+    """Base class: a page gets no session. ``name`` is a heading, ``description`` says what to do."""
 
     title = "This page has no plot"
 
@@ -37,7 +37,7 @@ class UnknownApplication(EmbedError, NotFound):
     title = "There is no such application"
 
     def __init__(self, application: str) -> None:
-        super().__init__(f"No application is called “{application}”. The start page lists those there are.")
+        super().__init__(f"No application is called “{application}”.")
 
 
 class ApplicationFailed(EmbedError, InternalServerError):
@@ -50,7 +50,7 @@ class ApplicationFailed(EmbedError, InternalServerError):
         self.reason = reason
         super().__init__(
             f"“{application}” could not be shown: it failed, or has nothing to show. "
-            f"Whoever runs this site finds the reason in the log under {self.id}."
+            f"The log of this site has the reason under {self.id}."
         )
 
     def show_reason(self) -> None:
@@ -70,7 +70,7 @@ class NoServer(EmbedError, ServiceUnavailable):
 class TooManySessions(EmbedError, ServiceUnavailable):
     """503 with Retry-After: every Bokeh server has BOKEH_MAX_SESSIONS live sessions."""
 
-    title = "All places are taken"
+    title = "Too many plots are open"
 
     def __init__(self) -> None:
         super().__init__(

@@ -127,7 +127,7 @@ class SessionPool:
         raise refusal
 
     async def _run(self, pull: Pull) -> Session:
-        """Run a pull in one of our threads; a page that does not wait any longer gives the thread back."""
+        """Run a pull in one of our threads. Cancellation aborts the pull and frees the thread."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, pull.run)
         except asyncio.CancelledError:

@@ -17,7 +17,7 @@ from quart_app.protocol.close_codes import ABNORMAL, DISCARD, GOING_AWAY, RESTAR
 from quart_app.protocol.messages import RawMessage
 from quart_app.protocol.outline import Outline
 from quart_app.protocol.tokens import PURPOSE, mint_token, new_session_id
-from quart_app.sessions.client import Client, ConnectionClosed, HandshakeRejected, MessageTooLarge
+from quart_app.sessions.client import Client, ConnectionClosed, ReplyTooLarge, ServerRejected
 from quart_app.sessions.errors import ApplicationFailed, UnknownApplication
 from quart_app.sessions.session import RequestData, Session
 
@@ -127,9 +127,9 @@ class Pull:
         """Tell an application that failed from a server that did."""
         try:
             yield
-        except HandshakeRejected as rejected:
+        except ServerRejected as rejected:
             raise self._rejection(rejected) from rejected
-        except MessageTooLarge:
+        except ReplyTooLarge:
             raise ApplicationFailed(
                 self._application,
                 f"a message of its document has more than the {self._max_message} bytes of BOKEH_MAX_MESSAGE",
@@ -150,7 +150,7 @@ class Pull:
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise Unreachable(f"it did not answer as a Bokeh server: {error!r}") from error
 
-    def _rejection(self, rejected: HandshakeRejected) -> Exception:
+    def _rejection(self, rejected: ServerRejected) -> Exception:
         """Return the error that a rejected handshake stands for."""
         if rejected.status == 404:
             return UnknownApplication(self._application)

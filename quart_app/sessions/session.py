@@ -58,13 +58,13 @@ class Session:
     application: str
     server: Server
     generation: str
-    """Which start of the server has it; empty for servers that others run."""
+    """Identifies the server process that has it; empty for the servers of BOKEH_SERVERS."""
     outline: Outline
     renewable: bool = False
-    """Whether its route has passed nothing to it, so that another session is as good."""
+    """Whether a new session can replace it without running the route, which has passed nothing to it."""
 
     @property
     def is_usable(self) -> bool:
-        """Whether the server that has it is there, as far as this process knows."""
+        """Whether its server process is running and reachable, according to its last known state."""
         server = self.server
         return server.is_running and not server.in_cooldown and server.generation == self.generation

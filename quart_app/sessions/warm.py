@@ -20,7 +20,7 @@ from quart_app.sessions.session import Session
 log = logging.getLogger(__name__)
 
 POLL_INTERVAL = 0.1
-"""Seconds between two checks for expired sessions, and for pages that wait: those are served first."""
+"""Seconds between two attempts to refill the pool. It is not refilled while pages wait for sessions."""
 
 
 @dataclass
@@ -54,8 +54,8 @@ class WarmPool:
     """A pool that keeps ``sizes[name]`` sessions ready for each application.
 
     make: pulls one session of an application.
-    max_age: seconds after which a session is not given to a page any more; each a random tenth less, so
-        that sessions made together are not renewed together. Each is replaced before it is that old.
+    max_age: seconds after which a session is not given to a page any more, less a jitter of up to 10 %. It
+        is replaced before it is that old.
     is_busy: whether pages are waiting for sessions of their own; the pool then waits too.
 
     Use it with ``async with``: outside of it ``take`` gives nothing.

@@ -270,7 +270,7 @@ def test_pages_above_the_session_limit_are_503_until_a_session_without_a_browser
         statuses = [site.get("/sliders").status_code for _ in range(4)]
         assert statuses == [200, 200, 200, 503]
         answer = site.get("/sliders")
-        assert (answer.status_code, "All places are taken" in answer.text) == (503, True)
+        assert (answer.status_code, "Too many plots are open" in answer.text) == (503, True)
         assert int(answer.headers["retry-after"]) > 0
         wait_until(lambda: site.get("/sliders").status_code == 200, "the first session has been ended")
 

@@ -115,7 +115,7 @@ export class Attachment {
   async draw(json, { text, buffers }) {
     const { content } = this;
     const { block, marker, plot: old } = content;
-    if (block.stock) {
+    if (block.external) {
       const known = [...block.roots, ...(old?.document.roots() ?? [])].map(({ id }) => id);
       if (!marker.isIn(json.roots.map(({ id }) => id), text, known)) throw new SessionGone(TEXT.gone);
     }
@@ -130,7 +130,7 @@ export class Attachment {
       old?.discard();
     }
     if (this.isClosed) return;
-    if (block.stock) marker.put(plot.document);
+    if (block.external) marker.put(plot.document);
     this.onReady();
   }
 

@@ -3,7 +3,7 @@
 /** @typedef {{id: string, name: string | null}} Root */
 /** @typedef {[kind: "script" | "module" | "style", url: string, global: string]} Link */
 /**
- * Made by page/delivery.py.
+ * Made by page/renderer.py.
  *
  * @typedef {object} Block
  * @property {string} app
@@ -11,7 +11,7 @@
  * @property {string} path      of the websocket, without its `/ws`
  * @property {string} renew     where to POST for a new session, and at `/state` for the state of this one
  * @property {boolean} renewable  whether that POST may be used instead of the page
- * @property {boolean} stock    whether the server makes a new session for an unknown id, instead of refusing it
+ * @property {boolean} external  whether the site does not manage its server, which may be an unmodified Bokeh server
  * @property {string} bokeh     version of the BokehJS in the bundles
  * @property {Root[]} roots
  * @property {string[]} bundles URLs needed, in the order of loading

@@ -1,4 +1,4 @@
-"""The rules of the package: which room imports which, sizes of modules, what an import loads."""
+"""The architecture of the package: who imports whom, sizes of modules, what an import loads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness import ROOT
 
 PACKAGE = ROOT / "quart_app"
 LINES = 250
-ROWS = (
+LAYERS = (
     ("__init__",),
     ("application",),
     ("site",),
@@ -25,25 +25,25 @@ ROWS = (
     ("fleet",),
     ("asgi", "protocol", "settings", "catalogue"),
 )
-"""The rooms of the web process, from the one that imports most to those that import least."""
-BESIDE = {
+"""The packages of the web process, from the one that imports most to those that import least."""
+SAME_LAYER = {
     ("page", "relay"),
     ("page", "sessions"),
     ("catalogue", "settings"),
     ("settings", "asgi"),
     ("settings", "protocol"),
 }
-"""Imports that are allowed between rooms of one row."""
+"""Imports that are allowed between packages of one layer."""
 
 
 def allowed() -> dict[str, set[str]]:
-    """Return which other rooms each room may import."""
-    rooms: dict[str, set[str]] = {"engine": {"protocol"}}
-    for number, row in enumerate(ROWS):
-        below = {room for lower in ROWS[number + 1 :] for room in lower}
-        for room in row:
-            rooms[room] = below | {other for one, other in BESIDE if one == room}
-    return {**rooms, "protocol": set()}
+    """Return which other packages each package may import."""
+    packages: dict[str, set[str]] = {"engine": {"protocol"}}
+    for number, layer in enumerate(LAYERS):
+        below = {package for lower in LAYERS[number + 1 :] for package in lower}
+        for package in layer:
+            packages[package] = below | {other for one, other in SAME_LAYER if one == package}
+    return {**packages, "protocol": set()}
 
 
 def name_of(path: Path) -> str:
@@ -55,7 +55,7 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     """Return the folder of a module, or its own name where it stands directly in the package."""
     return module.split(".")[1] if "." in module else "__init__"
 
@@ -88,13 +88,13 @@ def imported(module: str, path: Path) -> set[str]:
 IMPORTS = {module: imported(module, path) for module, path in MODULES.items()}
 
 
-def circle_in(graph: dict[str, set[str]]) -> list[str]:
-    """Return the nodes of one circle in a graph, or nothing."""
+def cycle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Return the nodes of one cycle in a graph, or nothing."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        circle: list[str] = error.args[1]
-        return circle
+        cycle: list[str] = error.args[1]
+        return cycle
     return []
 
 
@@ -111,30 +111,32 @@ def test_imports_inside_functions_are_read_and_those_for_type_checkers_are_not(t
     }
 
 
-def test_rooms_import_only_the_rooms_below_them():
-    rooms = allowed()
+def test_packages_import_only_the_packages_below_them():
+    packages = allowed()
     wrong = [
         f"{module} imports {other}"
         for module, others in IMPORTS.items()
         for other in sorted(others)
-        if room_of(other) != room_of(module) and room_of(other) not in rooms[room_of(module)]
+        if package_of(other) != package_of(module) and package_of(other) not in packages[package_of(module)]
     ]
     assert wrong == []
 
 
-def test_every_module_belongs_to_a_known_room():
-    assert {room_of(module) for module in MODULES} <= allowed().keys()
+def test_every_module_belongs_to_a_known_package():
+    assert {package_of(module) for module in MODULES} <= allowed().keys()
 
 
-def test_rooms_do_not_import_each_other_in_a_circle():
+def test_packages_do_not_import_each_other_in_a_cycle():
     graph: dict[str, set[str]] = {}
     for module, others in IMPORTS.items():
-        graph.setdefault(room_of(module), set()).update(set(map(room_of, others)) - {room_of(module)})
-    assert circle_in(graph) == []
+        graph.setdefault(package_of(module), set()).update(
+            set(map(package_of, others)) - {package_of(module)}
+        )
+    assert cycle_in(graph) == []
 
 
-def test_modules_do_not_import_each_other_in_a_circle():
-    assert circle_in(IMPORTS) == []
+def test_modules_do_not_import_each_other_in_a_cycle():
+    assert cycle_in(IMPORTS) == []
 
 
 def test_no_module_is_longer_than_250_lines():
