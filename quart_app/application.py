@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 
 
-def beside(name: str) -> Path:
-    """Return a folder that a checkout has beside the package, and an installed package inside itself."""
+def resource_folder(name: str) -> Path:
+    """Return a folder of resources: beside the package in a checkout, inside it when installed."""
     inside = HERE / name
     return inside if inside.is_dir() else HERE.parent / name
 
@@ -30,11 +30,11 @@ def create_app() -> Quart:
     Settings are keys of ``app.config``, also read from the environment as ``QUART_BOKEH_…``. Servers
     start and settings are checked when serving starts, not here.
     """
-    app = Quart("quart_app", template_folder=str(beside("templates")), static_folder=None)
+    app = Quart("quart_app", template_folder=str(resource_folder("templates")), static_folder=None)
     app.config.from_prefixed_env()
     app.before_serving(set_log_level)
     if "BOKEH_APPS" not in app.config and not Path(DEFAULTS["BOKEH_APPS"]).is_dir():
-        app.config["BOKEH_APPS"] = app.config["EXAMPLES"] = str(beside("bokeh_apps"))
+        app.config["BOKEH_APPS"] = app.config["EXAMPLES"] = str(resource_folder("bokeh_apps"))
         app.before_serving(partial(log_examples, Path.cwd()))
     BokehEmbed(app)
     app.register_blueprint(health)

@@ -106,7 +106,7 @@ class BokehEmbed:
         return PulledSession(pulling.result(), self.runtime.renderer)
 
     async def _give_cookie(self, response: Response) -> Response:
-        in_frames = self._runtime is not None and self._runtime.settings.frames_elsewhere
+        in_frames = self._runtime is not None and self._runtime.settings.allows_cross_site_frames
         return set_visitor_cookie(response, in_frames=in_frames)
 
     async def _serving(self, app: Quart) -> AsyncGenerator[None]:
@@ -116,8 +116,8 @@ class BokehEmbed:
                 settings = Settings.from_config(app.config)
                 runtime = await stack.enter_async_context(Runtime.open(settings, self._relay))
             except (SettingsError, StartFailed) as error:
-                # One line instead of a traceback. SystemExit ends the web server's worker. Asyncio would report
-                # the task's exception once more if nothing retrieved it.
+                # One line instead of a traceback. SystemExit ends the web server's worker, and asyncio
+                # would report the exception of a task once more if nothing retrieved it.
                 if (task := asyncio.current_task()) is not None:
                     task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 print(f"quart-bokeh: {error}", file=sys.stderr, flush=True)

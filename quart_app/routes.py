@@ -35,7 +35,7 @@ async def asset(file_name: str) -> Response:
 @routes.get("/bokeh/extensions/<package>/<path:path>")
 async def extension_file(package: str, path: str) -> Response:
     """Send a file of a BokehJS extension. A Bokeh server has it at ``/static/extensions/…``."""
-    found = await asyncio.to_thread(current_runtime().assets.of_extension, package, path)
+    found = await asyncio.to_thread(current_runtime().assets.get_extension_file, package, path)
     if found is None:
         raise NotFound
     if isinstance(found, Asset):
@@ -142,11 +142,13 @@ def _ticket(body: Mapping[str, Any], application: str) -> Ticket:
     if error := origin_error(request.scope):
         raise Forbidden(error)
     visitor = visitor_of(request.scope["headers"])
+    if visitor is None:
+        raise Forbidden("the request has no visitor cookie")
     keys = current_runtime().settings.secret_keys
     try:
-        ticket = verify(str(body.get("ticket")), visitor or "", keys, time.time())
+        ticket = verify(str(body.get("ticket")), visitor, keys, time.time())
     except TicketRefused as refused:
         raise (Gone if refused.status == 410 else Forbidden)(str(refused)) from None
-    if visitor is None or ticket.application != application:
+    if ticket.application != application:
         raise Forbidden("the ticket is for another application")
     return ticket

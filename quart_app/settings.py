@@ -65,7 +65,7 @@ def _number(unit: str, kind: Callable[[str], float] = int, above: int = 0) -> Ca
 
 def _parse_processes(value: Any) -> float:
     is_auto = str(value).strip().lower() == "auto"
-    return _number("a whole number of processes, or 'auto',")((os.cpu_count() or 1) if is_auto else value)
+    return _number("'auto' or a whole number of processes")((os.cpu_count() or 1) if is_auto else value)
 
 
 def _parse_delivery(value: Any) -> str:
@@ -121,7 +121,7 @@ class Settings:
     delivery: str = _setting("relay", _parse_delivery)
     """``relay``: the browser connects to the site only; ``direct``: to the Bokeh server."""
     public_url: str = _setting("", _parse_url)
-    """URL under which browsers reach the one Bokeh server; empty: the server's own."""
+    """``direct`` delivery: URL under which browsers reach the one Bokeh server; empty: the server's own."""
     pull_timeout: float = _setting(10, _number("seconds", float))
     """Seconds until the pull of a session times out."""
     pull_threads: int = _setting(8, _number("a whole number"))
@@ -141,7 +141,8 @@ class Settings:
     forward_cookies: tuple[str, ...] = _setting("", _parse_list)
     """Names of the cookies that applications receive."""
     max_sessions: int = _setting(200, _number("a whole number of sessions"))
-    """Live sessions of one own server process; above it sessions without a browser end, or pages get 503."""
+    """Live sessions of one own server process. For one more, a session without a browser ends, or the page
+    gets 503."""
     session_lifetime: float = _setting(60, _number("seconds", float))
     """Seconds that a session lives without a websocket of a browser."""
     dev: bool = _setting(False, _parse_bool)
@@ -162,7 +163,7 @@ class Settings:
     """The first key signs sessions and tickets; all keys verify tickets. At least 32 bytes each."""
 
     @property
-    def frames_elsewhere(self) -> bool:
+    def allows_cross_site_frames(self) -> bool:
         """Whether other sites may show pages of this one in a frame."""
         return not set(self.frame_ancestors.split()) <= {"'self'", "'none'"}
 

@@ -36,7 +36,8 @@ class Worker:
     """The Hypercorn worker that this process is, if it is one."""
 
     def __init__(self) -> None:
-        # A worker process has them among its arguments; with ``--workers 0`` there is no such process.
+        # Hypercorn passes the event and its configuration as arguments of a worker process. With
+        # ``--workers 0`` there is no worker process.
         arguments = getattr(multiprocessing.current_process(), "_kwargs", None) or {}
         event = arguments.get("shutdown_event")
         is_event = hasattr(event, "is_set") and hasattr(event, "set")
@@ -46,7 +47,7 @@ class Worker:
         self._context: Any = None
 
     def observe(self, send: Any) -> None:
-        """Learn from the ``send`` of an ASGI call what is known of a worker only once it serves."""
+        """Read configuration and context from the stream object of an ASGI call."""
         if self._context is None and (owner := stream_of(send)) is not None:
             self._config = getattr(owner, "config", self._config)
             self._context = getattr(owner, "context", None)  # the lifespan has none
@@ -71,10 +72,10 @@ class Worker:
 
 
 def end_main_process() -> None:
-    """End Hypercorn's main process, whose only worker cannot start, with a status other than 0.
+    """End Hypercorn's main process with a status other than 0, because this worker cannot start.
 
-    Hypercorn ends with 0 whatever the status of its workers, so a process manager would take a wrong setting
-    for a normal exit. Does nothing outside of a worker process.
+    Hypercorn exits with 0 whatever the status of its workers: a process manager would see a normal exit. It
+    does not handle SIGUSR1, which therefore ends it. Does nothing outside of a worker process.
     """
     event = Worker().stop_event
     parent = multiprocessing.parent_process()

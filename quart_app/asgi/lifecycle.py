@@ -1,7 +1,7 @@
 """What happens when the site stops: its websockets are closed first, and no process is left behind.
 
-An ASGI application learns of a stop when all connections are closed. On Python 3.12 and newer that is never
-while a websocket is open (hypercorn#308), so the worker itself is watched.
+Hypercorn ends the lifespan when all connections are closed. On Python 3.12 and newer an open websocket blocks
+that (hypercorn#308), so the worker's own events are polled.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class StopWatcher:
     async def watch(self, on_stop: Callable[[], object]) -> None:
         """Call ``on_stop`` when the worker stops; return at once under other servers.
 
-        To be cancelled at the end of the lifespan. If that does not come in time, because connections that
-        are not ours stay open, this ends a worker process.
+        Cancel this when the lifespan ends. If other connections delay that past the graceful timeout, this
+        ends the worker process.
         """
         worker = self._worker
         if not worker.is_present:
@@ -82,7 +82,7 @@ class StopWatcher:
         log.warning("Connections are still open %g s after the stop: ending this worker", timeout)
         if worker.stop_event.is_set():
             _end_as_terminated()
-        os._exit(0)  # ``--max-requests``: Hypercorn replaces a worker that ends with 0
+        os._exit(0)  # ``--max-requests``: Hypercorn replaces a worker that exits with 0
 
 
 def _handle_sigterm(stop_event: Any, timeout: float) -> None:
@@ -96,7 +96,7 @@ def _handle_sigterm(stop_event: Any, timeout: float) -> None:
             loop.call_later(timeout, _end_as_terminated)
         else:
             stop_event.set()
-            # Hypercorn would replace a worker that ends with 0.
+            # Exit by SIGTERM: Hypercorn would replace a worker that exits with 0.
             Finalize(None, _end_as_terminated, exitpriority=0)
 
     with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; not the main thread

@@ -51,8 +51,8 @@ class Admission:
         self._unattached: WeakKeyDictionary[ServerSession, tuple[ApplicationContext, float]] = (
             WeakKeyDictionary()
         )
-        """Sessions without a browser, the oldest first, and since when. Weak, because most expire: those of
-        crawlers' pages, and warm sessions that are replaced."""
+        """Sessions that no browser has connected to yet, the oldest first, with the time of creation. Weak
+        keys, because most of them expire."""
 
     @property
     def session_count(self) -> int:

@@ -84,7 +84,7 @@ class BaseHandler(ResponseLog, AuthRequestHandler):
         return session
 
     def _application_failed(self, claim: Claim, failure: str) -> RequestRefused:
-        """Return the refusal. Only holders of the key, who alone can claim to create, are told the error."""
+        """Return the refusal, with the reason only for a token that creates sessions, which takes the key."""
         may_know = claim.creates and self.application.sign_sessions
         reason = failure if may_know else "the server's log has the error"
         return RequestRefused(

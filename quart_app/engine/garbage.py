@@ -25,7 +25,7 @@ MIN_INTERVAL = 5.0
 MAX_TIME_SHARE = 0.02
 """Share of the time for collections: one of t seconds is followed by at least 50 * t without one."""
 SHORT_PAUSE = 0.05
-"""Seconds. A collection that is expected to take no longer needs only one session that has ended."""
+"""Seconds. If the next collection is expected to be shorter, one ended session is enough to start it."""
 FREEZE_MAX_LIVE = 5
 """Live sessions up to which ``gc.freeze()`` is called: their objects are never collected either."""
 
@@ -35,8 +35,8 @@ class CollectionSchedule:
 
     A full collection visits the objects of all live sessions: 0.1 s and more for 400 small ones. It is due
     when it is expected to be short, or when as many sessions have ended as are alive. What was imported is
-    frozen, which keeps it out of all collections. The schedule stands in for the module ``gc`` where
-    Bokeh collects at the end of each session.
+    frozen, which keeps it out of all collections. It replaces the name ``gc`` in
+    ``bokeh.document.document``, so that Bokeh's ``gc.collect()`` only records the end of a session.
 
     count_live: returns the number of live sessions.
     """
@@ -52,15 +52,15 @@ class CollectionSchedule:
 
     def collect(self) -> None:
         """Note that a session has ended. Bokeh calls this as ``gc.collect``."""
-        self.note_end(monotonic())
+        self.record_session_end(monotonic())
 
-    def note_end(self, now: float) -> None:
+    def record_session_end(self, now: float) -> None:
         if not self._ended:
             self._first_end = now
         self._ended += 1
         self._last_end = now
 
-    def note_collection(self, now: float, seconds: float) -> None:
+    def record_collection(self, now: float, seconds: float) -> None:
         """Note that a collection has ended, and how long it took."""
         self._ended = 0
         self._cost = seconds / max(FREEZE_MAX_LIVE, self._count_live())
@@ -86,7 +86,7 @@ class CollectionSchedule:
             start = monotonic()
             ended, found = self._ended, gc.collect()
             seconds = monotonic() - start
-            self.note_collection(monotonic(), seconds)
+            self.record_collection(monotonic(), seconds)
             log.debug("Collected %d objects of %d ended sessions in %.3f s", found, ended, seconds)
         elif count_modules() > self._frozen_modules and self._count_live() <= FREEZE_MAX_LIVE:
             self._freeze()

@@ -220,7 +220,7 @@ def install() -> None:
     patterns = urls.per_app_patterns
     expect(
         "the URLs of an application (bokeh.server.urls.per_app_patterns)",
-        {pattern[0] for pattern in patterns} == {*HANDLERS, "/metadata"},  # which tells nothing of a session
+        {pattern[0] for pattern in patterns} == {*HANDLERS, "/metadata"},  # which needs no session
         all(len(pattern) == 2 for pattern in patterns),
     )
     patterns[:] = [(pattern[0], HANDLERS.get(pattern[0], pattern[1])) for pattern in patterns]

@@ -38,7 +38,7 @@ from quart_app.engine.patches import (
 )
 
 FORCED_EXIT_DELAY = 2.0
-"""Seconds after the end of the site when this process exits even if its loop is blocked."""
+"""Seconds between the end of the site and a forced exit, for a blocked event loop."""
 
 
 class Serve(BokehServe):

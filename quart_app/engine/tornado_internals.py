@@ -39,8 +39,8 @@ class ResponseLog(RequestHandler):
 def has_disconnected(request: HTTPServerRequest) -> bool:
     """Return whether the client has closed its connection.
 
-    Asks the socket, because the stream does not know if the loop was blocked until now. The loop does not run
-    meanwhile: the document's callbacks would come first.
+    Peeks at the socket, because a blocked event loop has not updated the stream. Awaiting instead would let
+    callbacks of the document run first.
     """
     stream: IOStream = request.connection.stream  # type: ignore[union-attr]
     if stream.closed():

@@ -35,7 +35,8 @@ class Fleet:
         self._stack = AsyncExitStack()
         self.servers: list[Server] = []
         self.allowed_origins: list[str] | None = None
-        """Hosts whose pages may open a websocket to the site's own servers; None: not known to the site."""
+        """Hosts whose pages may open a websocket to the site's own servers. None with BOKEH_SERVERS, where the
+        servers decide."""
 
     async def __aenter__(self) -> Self:
         if self._settings.servers:
@@ -64,7 +65,7 @@ class Fleet:
             servers[0].used_at = now
         return servers
 
-    def error_of(self, application: str) -> str:
+    def load_error(self, application: str) -> str:
         """Return why no server of the site can run an application, in one line; empty if one may."""
         app = self._applications.get(application)
         if app is None or self._settings.servers:

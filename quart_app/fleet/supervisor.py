@@ -43,7 +43,7 @@ class Supervisor:
     """Keeps one ``python -m quart_app.engine.serve`` running for a Server, and records its address there.
 
     The process has one end of a socket pair as its standard input, where it reports its port when it is
-    ready. It exits when the other end closes (a parent-death pipe), so it never outlives the site.
+    ready. It exits when the other end closes, so it never outlives the site.
 
     arguments: returns the command line of the next process.
     environment: variables added to those of this process.
@@ -58,7 +58,7 @@ class Supervisor:
         self._restart_wanted = asyncio.Event()
         """Set when the next process is to start without a back-off."""
         self._process: asyncio.subprocess.Process | None = None
-        self._parent_pipe: asyncio.StreamWriter | None = None
+        self._parent_socket: asyncio.StreamWriter | None = None
         self._last_lines: deque[str] = deque(maxlen=20)
         self._forwarding: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -101,7 +101,7 @@ class Supervisor:
             )
         assert process.stdout is not None  # noqa: S101
         self._forwarding = asyncio.create_task(self._forward_output(process.stdout))
-        reader, self._parent_pipe = await asyncio.open_connection(sock=ours, limit=2**24)
+        reader, self._parent_socket = await asyncio.open_connection(sock=ours, limit=2**24)
         report = await self._read_report(reader, process)
         self.server.load_errors = report["broken"]
         self.server.url = f"http://127.0.0.1:{report['port']}"
@@ -153,7 +153,7 @@ class Supervisor:
 
     async def _end(self) -> None:
         # As they are now: the next process may start while this one's end is awaited.
-        process, pipe, forwarding = self._process, self._parent_pipe, self._forwarding
+        process, pipe, forwarding = self._process, self._parent_socket, self._forwarding
         if process is not None:
             if process.returncode is None:
                 process.terminate()

@@ -110,7 +110,7 @@ class Assets:
             self._load_extension(found[1])
         return self._by_file_name.get(file_name)
 
-    def of_extension(self, package: str, path: str) -> Asset | Path | None:
+    def get_extension_file(self, package: str, path: str) -> Asset | Path | None:
         """Return a file of an extension; scripts and style sheets as an Asset. Blocks."""
         file = extension_file(package, path, self.folders)
         if file is None or file.suffix not in CONTENT_TYPES:

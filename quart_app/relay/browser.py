@@ -1,7 +1,7 @@
 """The browser's side of a websocket: raw frames under Hypercorn, whole messages under other ASGI servers.
 
 ASGI has no frames and no pings, and cannot abort a connection whose browser does not read. Under a server
-other than Hypercorn, messages are converted to frames and back, and that server does the rest.
+other than Hypercorn, messages are converted to frames and back, and that server handles pings and timeouts.
 """
 
 from __future__ import annotations

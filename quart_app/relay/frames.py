@@ -11,7 +11,7 @@ from dataclasses import dataclass
 OPCODE_CLOSE = 8
 OPCODES = {0, 1, 2, OPCODE_CLOSE, 9, 10}
 HEARTBEAT_PREFIX = b"\x81\x80"
-"""The begin of a browser's empty text message; a mask follows. Bokeh has no such message."""
+"""First bytes of a browser's empty text message; a mask follows. Bokeh has no such message."""
 EXTENDED_LENGTHS = {126: 2, 127: 8}
 """Bytes of the extended payload length, by the value of the 7-bit length."""
 
@@ -49,7 +49,7 @@ class FrameParser:
         self._is_masked = masked
         self._max_message = max_message
         self._partial_frame = b""
-        """The begin of a frame that cannot be forwarded before more of it is there."""
+        """First bytes of a frame, until there are enough of them to forward it."""
         self._message_size: int | None = None
         """Bytes of the message whose last frame has not come; None between messages."""
         self.remaining = 0
@@ -63,6 +63,8 @@ class FrameParser:
 
     def feed(self, data: bytes) -> bytes:
         """Return what can be forwarded now: everything before a close frame, without heartbeats.
+
+        Keeps an incomplete frame header for the next call.
 
         Raises ProtocolViolation or MessageTooLarge.
         """

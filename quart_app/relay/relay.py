@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 PATH = re.compile(r"/bokeh/([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)/ws")
 
-STOPPING = HandshakeRefused(503, "the site is stopping", retry_after=1)
+STOPPING = "the site is stopping"
 RESTART = CloseReason(close_codes.RESTART, "the site restarts")
 OPENED_ELSEWHERE = CloseReason(close_codes.OPENED_ELSEWHERE, "opened elsewhere")
 
@@ -122,7 +122,7 @@ class Relay:
     def _authorize(self, scope: Any, path: str) -> tuple[Ticket, Server]:
         """Return the ticket of a handshake and the server of its session. Raises HandshakeRefused."""
         if not self._is_open:
-            raise STOPPING
+            raise HandshakeRefused(503, STOPPING, retry_after=1)
         match = PATH.fullmatch(path)
         if match is None or b"%" in (scope.get("raw_path") or b""):
             raise HandshakeRefused(403, "there is no websocket at this path")
@@ -157,7 +157,7 @@ class Relay:
             if disconnecting.done():
                 raise Disconnected
             if connecting.cancelled():
-                raise STOPPING
+                raise HandshakeRefused(503, STOPPING, retry_after=1)
             return connecting.result()
         except BaseException:
             connecting.cancel()

@@ -21,8 +21,8 @@ IDLE_TIMEOUT = 90.0
 """Seconds without a byte from one side until it counts as gone. A server is silent during a long callback,
 and a browser's pong waits behind megabytes on a slow line."""
 MASKED_PING = b"\x89\x80\0\0\0\0"
-HEARTBEAT = b"\x81\x00"
-"""An empty text message. Scripts in a browser do not see pings: this answers theirs."""
+HEARTBEAT_REPLY = b"\x81\x00"
+"""An empty text message, which answers that of a browser. JavaScript cannot see ping frames."""
 
 
 class Tunnel:
@@ -92,7 +92,7 @@ class Tunnel:
         self._heartbeat_reply_pending = not self._from_server.is_between_messages
         if not self._heartbeat_reply_pending:
             with suppress(Disconnected):
-                await self._browser.write(HEARTBEAT)
+                await self._browser.write(HEARTBEAT_REPLY)
 
     async def _to_browser(self) -> CloseReason | None:
         """Forward bytes of the server."""
@@ -113,7 +113,7 @@ class Tunnel:
                     if not may_be_sent(reason.code):
                         reason = CloseReason(INTERNAL_ERROR, reason.reason)
                 if self._heartbeat_reply_pending and frames.is_between_messages:
-                    self._heartbeat_reply_pending, passed = False, passed + HEARTBEAT
+                    self._heartbeat_reply_pending, passed = False, passed + HEARTBEAT_REPLY
                 await self._browser.write(passed)
                 if reason is not None:
                     return reason

@@ -106,8 +106,8 @@ class ServerConnection:
 async def request_session(url: str, token: str) -> int:
     """Send a HEAD request to a websocket's URL, and return the HTTP status; 0 for a malformed answer.
 
-    Our Bokeh servers answer it with 204 if the token's session exists. A stock server answers 405: it
-    would create the session for a websocket. Raises OSError or EOFError.
+    Our Bokeh servers answer it with 204 if the token's session exists. A stock server answers 405,
+    and would create the session for a websocket handshake. Raises OSError or EOFError.
     """
     address = urlsplit(url)
     reader, writer = await _open_connection(address)

@@ -75,7 +75,7 @@ class SessionPool:
             app = self._applications.get(name)
             if app is None:
                 raise UnknownApplication(name)
-            if error := self._fleet.error_of(name):
+            if error := self._fleet.load_error(name):
                 raise self.log_failure(name, ApplicationFailed(name, error))
         if not any(server.is_running for server in self._fleet.servers):
             raise NoServer

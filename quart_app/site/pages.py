@@ -42,7 +42,7 @@ async def gallery() -> str:
     return await render_template(
         "gallery.html",
         applications=runtime.applications.values(),
-        errors={name: runtime.fleet.error_of(name) for name in runtime.applications},
+        errors={name: runtime.fleet.load_error(name) for name in runtime.applications},
         servers=runtime.settings.servers,
         shows_examples=str(runtime.settings.apps) == current_app.config.get("EXAMPLES"),
     )
@@ -69,7 +69,7 @@ async def bkapp_page(application: str) -> Response:
     if pulling.done() and runtime.settings.delivery == "relay":
         session = pulling.result()
         if template := session.outline.template:
-            return await own_page(session, template)
+            return await template_page(session, template)
     app = runtime.applications.get(application)
     page = await render_template(
         "embed.html",
@@ -82,7 +82,7 @@ async def bkapp_page(application: str) -> Response:
     return cast(Response, await make_response(page))
 
 
-async def own_page(session: Session, template: Template) -> Response:
+async def template_page(session: Session, template: Template) -> Response:
     """Return the page that the application's own template makes."""
     runtime = current_runtime()
     rewriter = AssetUrlRewriter(request.root_path, session.outline.cdn_to_local)

@@ -35,11 +35,11 @@ def test_nothing_but_files_beside_the_script_is_sent(path):
 
 def test_files_beside_the_script_are_sent_and_scripts_can_be_compressed():
     assets = Assets([APPS])
-    assert assets.of_extension("tiny_ext", "images/dot.svg") == BUILT / "images" / "dot.svg"
-    script = assets.of_extension("tiny_ext", "lib/shout.js")
+    assert assets.get_extension_file("tiny_ext", "images/dot.svg") == BUILT / "images" / "dot.svg"
+    script = assets.get_extension_file("tiny_ext", "lib/shout.js")
     assert isinstance(script, Asset)
-    assert script is assets.of_extension("tiny_ext", "lib/shout.js")
-    assert assets.of_extension("json", "__init__.py") is None
+    assert script is assets.get_extension_file("tiny_ext", "lib/shout.js")
+    assert assets.get_extension_file("json", "__init__.py") is None
 
 
 def test_another_worker_has_the_script_too():

@@ -81,23 +81,23 @@ def test_an_application_has_an_error_while_no_server_has_loaded_it():
     path = Path("/apps/hooked")
     fleet = Fleet(Settings.from_config({}), {"hooked": BokehApp("hooked", path, "Hooked")})
     fleet.servers = one, two = [Server("a"), Server("b")]
-    assert not fleet.error_of("hooked")
+    assert not fleet.load_error("hooked")
     one.load_errors = {str(path): "the hook"}
-    assert not fleet.error_of("hooked")
+    assert not fleet.load_error("hooked")
     assert fleet.candidates("hooked") == [two]
     two.load_errors = {str(path): "the hook"}
-    assert fleet.error_of("hooked") == "the hook"
+    assert fleet.load_error("hooked") == "the hook"
     assert fleet.candidates("hooked") == []
     one.load_errors = {}
-    assert not fleet.error_of("hooked")
-    assert not fleet.error_of("unknown")
+    assert not fleet.load_error("hooked")
+    assert not fleet.load_error("unknown")
 
 
 def test_an_error_of_the_catalogue_does_not_count_where_others_run_the_servers():
     application = BokehApp("one", Path("/apps/one.ipynb"), "One", error="one.ipynb needs nbconvert")
-    assert Fleet(Settings.from_config({}), {"one": application}).error_of("one")
+    assert Fleet(Settings.from_config({}), {"one": application}).load_error("one")
     elsewhere = Settings.from_config({"BOKEH_SERVERS": "http://h:1"})
-    assert not Fleet(elsewhere, {"one": application}).error_of("one")
+    assert not Fleet(elsewhere, {"one": application}).load_error("one")
 
 
 def test_dev_without_watchfiles_ends_the_start_with_the_command_that_installs_it(monkeypatch):
