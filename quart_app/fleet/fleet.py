@@ -35,8 +35,8 @@ class Fleet:
         self._stack = AsyncExitStack()
         self.servers: list[Server] = []
         self.allowed_origins: list[str] | None = None
-        """Hosts whose pages may open a websocket to the site's own servers. None with BOKEH_SERVERS, where the
-        servers decide."""
+        """Hosts whose pages may open a websocket to the site's own servers. None with BOKEH_SERVERS, where
+        the servers decide."""
 
     async def __aenter__(self) -> Self:
         if self._settings.servers:
