@@ -1,1 +1,1 @@
-"""The comparison that anyone can run: the same Bokeh applications, embedded and served in every usual way."""
+"""Compare this project with the other ways to serve and embed Bokeh applications."""

@@ -1,4 +1,4 @@
-"""A visitor without a browser: opens a page, attaches to its session, and speaks Bokeh's protocol."""
+"""A client without a browser: opens a page, connects to its session and speaks Bokeh's protocol."""
 
 from __future__ import annotations
 
@@ -12,75 +12,75 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from benchmarks.doors import Door, Key, NoSession
+from benchmarks.endpoints import Endpoint, EndpointFinder, EndpointNotFound
 
-TIMEOUT = 60.0
+PAGE_TIMEOUT = 60.0
 """Seconds after which a page counts as failed."""
-ANSWER = 180.0
-"""Seconds after which an answer on a websocket counts as failed: longer than any stall that is expected."""
+REPLY_TIMEOUT = 180.0
+"""Seconds after which a reply on a websocket counts as failed: longer than the longest expected stall."""
 
 
-def client() -> aiohttp.ClientSession:
-    """Return a client as many visitors would be: a new connection for every request, no cookies kept."""
+class VisitError(Exception):
+    """A page or its websocket failed. Messages are short and contain no ids: equal ones are counted."""
+
+
+def http_client() -> aiohttp.ClientSession:
+    """Return a client that opens a new connection for every request and keeps no cookies."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+        timeout=aiohttp.ClientTimeout(total=PAGE_TIMEOUT),
     )
-
-
-class Failed(Exception):
-    """A visit that got no plot; the message is short, so that equal failures can be counted."""
 
 
 @dataclass
 class Visit:
-    """One page that was opened, with the seconds since it was asked for."""
+    """An opened page, with times in seconds since the request."""
 
     url: str
     first_byte: float
     last_byte: float
     session: float
-    """Until the page's session has a token: more than ``last_byte`` where that takes another request."""
-    key: Key
+    """Until the token of the session is known: later than ``last_byte`` if it takes another request."""
+    endpoint: Endpoint
     cookies: str
 
 
-async def plain(http: aiohttp.ClientSession, url: str, timeout: float = TIMEOUT) -> float:
-    """Return the seconds that a page without a session takes."""
+async def time_request(http: aiohttp.ClientSession, url: str, timeout: float = PAGE_TIMEOUT) -> float:
+    """Return the seconds that a GET request takes. Raises VisitError."""
     begin = time.perf_counter()
     try:
-        async with http.get(url, timeout=aiohttp.ClientTimeout(timeout)) as answer:
-            await answer.read()
-            if answer.status != 200:
-                raise Failed(f"status {answer.status}")
+        async with http.get(url, timeout=aiohttp.ClientTimeout(timeout)) as response:
+            await response.read()
+            if response.status != 200:
+                raise VisitError(f"status {response.status}")
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Failed(type(error).__name__) from error
+        raise VisitError(type(error).__name__) from error
     return time.perf_counter() - begin
 
 
-async def visit(http: aiohttp.ClientSession, url: str, door: Door) -> Visit:
-    """Open a page and find its session. Raises Failed."""
+async def visit(http: aiohttp.ClientSession, url: str, find_endpoint: EndpointFinder) -> Visit:
+    """Open a page and find the endpoint of its session. Raises VisitError."""
     begin = time.perf_counter()
     try:
-        async with http.get(url, headers={"Accept": "text/html"}) as answer:
-            first = await answer.content.readany()
+        async with http.get(url, headers={"Accept": "text/html"}) as response:
+            first = await response.content.readany()
             first_byte = time.perf_counter() - begin
-            text = (first + await answer.content.read()).decode()
+            text = (first + await response.content.read()).decode()
             last_byte = time.perf_counter() - begin
-            if answer.status != 200:
-                raise Failed(f"status {answer.status}")
-            cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in answer.cookies.items())
-        key = await door(http, url, text)
+            if response.status != 200:
+                raise VisitError(f"status {response.status}")
+            cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in response.cookies.items())
+        endpoint = await find_endpoint(http, url, text)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Failed(type(error).__name__) from error
-    except NoSession as error:
-        raise Failed(str(error)) from error
-    return Visit(url, first_byte, last_byte, time.perf_counter() - begin, key, cookies)
+        raise VisitError(type(error).__name__) from error
+    except EndpointNotFound as error:
+        raise VisitError(str(error)) from error
+    return Visit(url, first_byte, last_byte, time.perf_counter() - begin, endpoint, cookies)
 
 
-class Socket:
-    """The websocket of a session, in whole messages."""
+class BokehWebsocket:
+    """The websocket of a session, in whole messages. All methods raise VisitError when it closes."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -88,85 +88,87 @@ class Socket:
 
     @classmethod
     async def open(cls, http: aiohttp.ClientSession, page: Visit) -> Self:
-        """Attach to the session of a page, as its browser would, and wait for the server's word."""
+        """Connect to the session of a page with the headers of a browser, and wait for the ACK message."""
         parts = urlsplit(page.url)
         headers = {"Origin": f"{parts.scheme}://{parts.netloc}"}
         if page.cookies:
             headers["Cookie"] = page.cookies
         try:
             socket = await http.ws_connect(
-                page.key.url, protocols=("bokeh", page.key.token), headers=headers, max_msg_size=0
+                page.endpoint.url, protocols=("bokeh", page.endpoint.token), headers=headers, max_msg_size=0
             )
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Failed(f"websocket: {getattr(error, 'status', type(error).__name__)}") from error
+            raise VisitError(f"websocket: {getattr(error, 'status', type(error).__name__)}") from error
         opened = cls(socket)
         header, _ = await opened.receive()
         if header["msgtype"] != "ACK":
-            raise Failed(f"websocket: {header['msgtype']} instead of ACK")
+            raise VisitError(f"websocket: {header['msgtype']} instead of ACK")
         return opened
 
     async def receive(self) -> tuple[dict[str, Any], str]:
         """Return the header and the undecoded content of the next message."""
-        header = json.loads(await self._frame())
-        await self._frame()
-        content = await self._frame()
+        header = json.loads(await self._receive_frame())
+        await self._receive_frame()  # metadata
+        content = await self._receive_frame()
         for _ in range(2 * header.get("num_buffers", 0)):
-            await self._frame()
+            await self._receive_frame()
         return header, content
 
-    async def _frame(self) -> str:
-        frame = await self._socket.receive(ANSWER)
+    async def _receive_frame(self) -> str:
+        frame = await self._socket.receive(REPLY_TIMEOUT)
         if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-            raise Failed(f"websocket: closed with {self._socket.close_code}")
+            raise VisitError(f"websocket: closed with {self._socket.close_code}")
         data: str = frame.data
         return data
 
-    async def send(self, kind: str, content: str) -> str:
+    async def send(self, message_type: str, content: str) -> str:
+        """Send a message and return its id."""
         message_id = str(next(self._ids))
-        await self._socket.send_str(json.dumps({"msgid": message_id, "msgtype": kind}))
+        await self._socket.send_str(json.dumps({"msgid": message_id, "msgtype": message_type}))
         await self._socket.send_str("{}")
         await self._socket.send_str(content)
         return message_id
 
-    async def ask(self, kind: str, content: str = "{}") -> str:
-        """Send a request and return the content of its answer."""
-        message_id = await self.send(kind, content)
+    async def request(self, message_type: str, content: str = "{}") -> str:
+        """Send a request and return the content of its reply."""
+        message_id = await self.send(message_type, content)
         while True:
-            header, answer = await self.receive()
+            header, reply = await self.receive()
             if header.get("reqid") == message_id:
                 if header["msgtype"] == "ERROR":
-                    raise Failed("websocket: the server answers ERROR")
-                return answer
+                    raise VisitError("websocket: the server replied ERROR")
+                return reply
 
-    async def exchange(self) -> None:
-        """Ask for the server's versions: an answer that costs it next to nothing."""
-        await self.ask("SERVER-INFO-REQ")
+    async def request_server_info(self) -> None:
+        """Request the server's versions: a round trip that costs the server almost nothing."""
+        await self.request("SERVER-INFO-REQ")
 
-    async def find(self, name: str) -> str:
+    async def find_model(self, name: str) -> str:
         """Return the id of the model with this name."""
-        document = json.loads(await self.ask("PULL-DOC-REQ"))
+        document = json.loads(await self.request("PULL-DOC-REQ"))
         for model in _models(document):
             if model.get("attributes", {}).get("name") == name:
                 return str(model["id"])
-        raise Failed(f"there is no model {name!r} in the document")
+        raise VisitError(f"no model {name!r} in the document")
 
-    async def change(self, model: str, value: float) -> None:
-        """Move a slider, and wait for the data that the application computes for it and for the OK."""
+    async def move_slider(self, model: str, value: float) -> None:
+        """Set the value of a slider; wait for the OK and for the data that the application computes."""
         event = {"kind": "ModelChanged", "model": {"id": model}, "attr": "value", "new": value}
         message_id = await self.send("PATCH-DOC", json.dumps({"events": [event]}))
-        missing = {"OK", "PATCH-DOC"}
-        while missing:
+        expected = {"OK", "PATCH-DOC"}
+        while expected:
             header, _ = await self.receive()
             if header["msgtype"] == "ERROR":
-                raise Failed("websocket: the server answers ERROR")
+                raise VisitError("websocket: the server replied ERROR")
             if header["msgtype"] == "PATCH-DOC" or header.get("reqid") == message_id:
-                missing.discard(header["msgtype"])
+                expected.discard(header["msgtype"])
 
     async def close(self) -> None:
         await self._socket.close()
 
 
 def _models(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the representation of every model in a serialized document."""
     if isinstance(value, dict):
         if "attributes" in value and "id" in value:
             yield value

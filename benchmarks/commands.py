@@ -1,4 +1,4 @@
-"""The commands that start each contestant, as its own documentation gives them."""
+"""The commands that start each contestant, as in its own documentation."""
 
 from __future__ import annotations
 
@@ -13,150 +13,165 @@ from benchmarks.processes import Program
 SITES = Path(__file__).parent / "sites"
 BIN = Path(sys.executable).parent
 BOKEH_LIFETIME = 15.0
-"""Seconds that an unused session lives if nobody says otherwise: Bokeh's own default."""
+"""Bokeh's default for the lifetime of an unused session, in seconds."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one contestant runs in this run of the comparison."""
+class RunConfig:
+    """Folders, ports and session lifetime of one run of a contestant."""
 
     folder: Path
-    """Its own, for what it writes."""
+    """Working directory for output and configuration files; relative if the commands are only printed."""
     applications: Path
-    web: int
-    """The port of its pages."""
-    bokeh: int
-    """The port of its Bokeh server, where that is another one."""
+    web_port: int
+    """Port of the pages."""
+    bokeh_port: int
+    """Port of the Bokeh server, if it is another process."""
     lifetime: float = BOKEH_LIFETIME
-    """Seconds that an unused session lives, for every contestant."""
+    """Seconds after which an unused session expires."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Further settings of this project, from the command line."""
+    """Further settings of this project, from ``--set``."""
 
     @property
-    def check(self) -> float:
-        """Seconds between looks for unused sessions: Bokeh's default, or a quarter of another lifetime."""
+    def check_interval(self) -> float:
+        """Seconds between checks for unused sessions: Bokeh's default, else a quarter of the lifetime."""
         return 17.0 if self.lifetime == BOKEH_LIFETIME else max(0.5, min(17.0, self.lifetime / 4))
 
+    @property
     def paths(self) -> list[str]:
-        return sorted(str(path) for path in self.applications.glob("*.py"))
+        """The files of the applications; a pattern if the folder does not exist."""
+        found = sorted(str(path) for path in self.applications.glob("*.py"))
+        return found or [str(self.applications / "*.py")]
+
+    @property
+    def origin(self) -> str:
+        return f"127.0.0.1:{self.web_port}"
 
 
-def _bin(name: str) -> str:
-    beside = BIN / name
-    return str(beside) if beside.exists() else name
+Commands = Callable[[RunConfig], list[Program]]
+"""Returns the programs of a contestant, in the order in which they are started."""
 
 
-def _paths(place: Place) -> list[str]:
-    return place.paths() or [str(place.applications / "*.py")]
+def _executable(name: str) -> str:
+    """Return the path of a command in this virtual environment, else its name."""
+    path = BIN / name
+    return str(path) if path.exists() else name
 
 
-def _lifetime_flags(place: Place) -> list[str]:
-    if place.lifetime == BOKEH_LIFETIME:
+def _lifetime_flags(config: RunConfig) -> list[str]:
+    if config.lifetime == BOKEH_LIFETIME:
         return []
     return [
-        *("--unused-session-lifetime", str(round(place.lifetime * 1000))),
-        *("--check-unused-sessions", str(round(place.check * 1000))),
+        *("--unused-session-lifetime", str(round(config.lifetime * 1000))),
+        *("--check-unused-sessions", str(round(config.check_interval * 1000))),
     ]
 
 
-def _server(place: Place, *flags: str, program: tuple[str, ...] = ("bokeh",)) -> Program:
-    command = [_bin(program[0]), *program[1:], "serve", *_paths(place), *flags, *_lifetime_flags(place)]
-    return Program(command, place.folder)
+def _server(config: RunConfig, port: int, *flags: str, program: str = "bokeh") -> Program:
+    command = [_executable(program), "serve", *config.paths, "--port", str(port), *flags]
+    return Program([*command, *_lifetime_flags(config)], config.folder)
 
 
-def quart_bokeh(*flags: str, **settings: str) -> Callable[[Place], list[Program]]:
-    def programs(place: Place) -> list[Program]:
+def _private_server(config: RunConfig) -> Program:
+    """Return ``bokeh serve`` beside a web application."""
+    return _server(config, config.bokeh_port, f"--allow-websocket-origin={config.origin}")
+
+
+def _recipe_environment(config: RunConfig) -> dict[str, str]:
+    return {"RECIPE_SERVER": f"http://127.0.0.1:{config.bokeh_port}"}
+
+
+def quart_bokeh(*flags: str, **settings: str) -> Commands:
+    def commands(config: RunConfig) -> list[Program]:
         environment = {
-            "BOKEH_APPS": str(place.applications),
+            "BOKEH_APPS": str(config.applications),
             **settings,
-            "BOKEH_MAX_SESSIONS": "5000",  # nobody else has a limit
-            "BOKEH_SESSION_LIFETIME": f"{place.lifetime:g}",
-            **place.settings,
+            "BOKEH_MAX_SESSIONS": "5000",  # the other contestants have no limit
+            "BOKEH_SESSION_LIFETIME": f"{config.lifetime:g}",
+            **config.settings,
         }
-        command = [_bin("hypercorn"), "quart_app:app", "-b", f"127.0.0.1:{place.web}", *flags]
-        return [Program(command, place.folder, {f"QUART_{k}": v for k, v in environment.items()})]
+        command = [_executable("hypercorn"), "quart_app:app", "-b", config.origin, *flags]
+        return [Program(command, config.folder, {f"QUART_{k}": v for k, v in environment.items()})]
 
-    return programs
-
-
-def quart_server(place: Place) -> list[Program]:
-    command = [sys.executable, "-m", "quart_app.engine.serve", *_paths(place)]
-    command += ["--port", str(place.web), f"--allow-websocket-origin=127.0.0.1:{place.web}"]
-    return [Program([*command, *_lifetime_flags(place)], place.folder)]
+    return commands
 
 
-def flask_with_gunicorn(site: str) -> Callable[[Place], list[Program]]:
-    def programs(place: Place) -> list[Program]:
-        server = _server(place, "--port", str(place.bokeh), f"--allow-websocket-origin=127.0.0.1:{place.web}")
-        # Gunicorn's own advice is (2 x cores) + 1 workers; half of that, with threads, is what two cores
-        # do best with here, for the Bokeh server needs one of them.
+def quart_server(config: RunConfig) -> list[Program]:
+    command = [sys.executable, "-m", "quart_app.engine.serve", *config.paths]
+    command += ["--port", str(config.web_port), f"--allow-websocket-origin={config.origin}"]
+    return [Program([*command, *_lifetime_flags(config)], config.folder)]
+
+
+def empty_quart(config: RunConfig) -> list[Program]:
+    return [Program([_executable("hypercorn"), "empty_quart:app", "-b", config.origin], SITES)]
+
+
+def flask_with_gunicorn(site: str) -> Commands:
+    def commands(config: RunConfig) -> list[Program]:
+        # Gunicorn's documentation advises (2 x cores) + 1 workers. Half of that, with threads, was faster
+        # on two cores, because the Bokeh server needs one of them.
         workers = str(max(2, os.cpu_count() or 1))
-        command = [_bin("gunicorn"), f"{site}:app", "--bind", f"127.0.0.1:{place.web}"]
+        command = [_executable("gunicorn"), f"{site}:app", "--bind", config.origin]
         command += ["--workers", workers, "--threads", "8"]
-        return [server, Program(command, SITES, {"RECIPE_SERVER": f"http://127.0.0.1:{place.bokeh}"})]
+        return [_private_server(config), Program(command, SITES, _recipe_environment(config))]
 
-    return programs
-
-
-def quart_recipe(place: Place) -> list[Program]:
-    server = _server(place, "--port", str(place.bokeh), f"--allow-websocket-origin=127.0.0.1:{place.web}")
-    command = [_bin("hypercorn"), "quart_recipe:app", "-b", f"127.0.0.1:{place.web}"]
-    return [server, Program(command, SITES, {"RECIPE_SERVER": f"http://127.0.0.1:{place.bokeh}"})]
+    return commands
 
 
-def bokeh_serve(place: Place) -> list[Program]:
-    return [_server(place, "--port", str(place.web), f"--allow-websocket-origin=127.0.0.1:{place.web}")]
+def quart_recipe(config: RunConfig) -> list[Program]:
+    command = [_executable("hypercorn"), "quart_recipe:app", "-b", config.origin]
+    return [_private_server(config), Program(command, SITES, _recipe_environment(config))]
 
 
-def panel_serve(*flags: str) -> Callable[[Place], list[Program]]:
-    def programs(place: Place) -> list[Program]:
-        origin = f"--allow-websocket-origin=127.0.0.1:{place.web}"
-        flags_here = ("--port", str(place.web), origin, "--liveness", *flags)
-        return [_server(place, *flags_here, program=("panel",))]
-
-    return programs
+def bokeh_serve(config: RunConfig) -> list[Program]:
+    return [_server(config, config.web_port, f"--allow-websocket-origin={config.origin}")]
 
 
-def _asgi_environment(place: Place) -> dict[str, str]:
-    environment = {"APPLICATIONS": str(place.applications), "ORIGIN": f"127.0.0.1:{place.web}"}
-    if place.lifetime != BOKEH_LIFETIME:
-        environment |= {"SESSION_LIFETIME": f"{place.lifetime:g}", "SESSION_CHECK": f"{place.check:g}"}
+def panel_serve(*flags: str) -> Commands:
+    def commands(config: RunConfig) -> list[Program]:
+        all_flags = (f"--allow-websocket-origin={config.origin}", "--liveness", *flags)
+        return [_server(config, config.web_port, *all_flags, program="panel")]
+
+    return commands
+
+
+def _asgi_environment(config: RunConfig) -> dict[str, str]:
+    environment = {"APPLICATIONS": str(config.applications), "ORIGIN": config.origin}
+    if config.lifetime != BOKEH_LIFETIME:
+        environment["SESSION_LIFETIME"] = f"{config.lifetime:g}"
+        environment["SESSION_CHECK"] = f"{config.check_interval:g}"
     return environment
 
 
-def bokeh_fastapi(place: Place) -> list[Program]:
-    command = [_bin("uvicorn"), "fastapi_site:app", "--host", "127.0.0.1", "--port", str(place.web)]
-    command += ["--ws-max-size", "20971520", "--no-access-log"]
-    return [Program(command, SITES, _asgi_environment(place))]
+def bokeh_fastapi(config: RunConfig) -> list[Program]:
+    command = [_executable("uvicorn"), "fastapi_site:app", "--host", "127.0.0.1"]
+    command += ["--port", str(config.web_port), "--ws-max-size", "20971520", "--no-access-log"]
+    return [Program(command, SITES, _asgi_environment(config))]
 
 
-def bokeh_asgi(place: Place) -> list[Program]:
-    command = [_bin("hypercorn"), "asgi_site:app", "-b", f"127.0.0.1:{place.web}"]
-    return [Program(command, SITES, _asgi_environment(place))]
+def bokeh_asgi(config: RunConfig) -> list[Program]:
+    command = [_executable("hypercorn"), "asgi_site:app", "-b", config.origin]
+    return [Program(command, SITES, _asgi_environment(config))]
 
 
-def nginx(place: Place) -> list[Program]:
-    server = _server(
-        place,
-        *("--port", str(place.bokeh), "--use-xheaders"),
-        f"--allow-websocket-origin=127.0.0.1:{place.web}",
-    )
-    configuration = place.folder / "nginx.conf"
-    if place.folder.is_absolute():  # else somebody only asks how it is started
+def nginx(config: RunConfig) -> list[Program]:
+    flags = ("--use-xheaders", f"--allow-websocket-origin={config.origin}")
+    configuration = config.folder / "nginx.conf"
+    if config.folder.is_absolute():  # otherwise the commands are only printed
         from bokeh.settings import settings
 
-        place.folder.mkdir(parents=True, exist_ok=True)
+        config.folder.mkdir(parents=True, exist_ok=True)
         configuration.write_text(
             (SITES / "nginx.conf")
             .read_text()
             .format(
-                folder=place.folder,
-                web=place.web,
-                bokeh=place.bokeh,
+                folder=config.folder,
+                web=config.web_port,
+                bokeh=config.bokeh_port,
                 bokehjs=settings.bokehjs_path(),
                 mime_types="/etc/nginx/mime.types",
             )
         )
     user = " user root;" if os.geteuid() == 0 else ""
-    command = ["nginx", "-p", str(place.folder), "-c", str(configuration), "-g", f"daemon off;{user}"]
-    return [server, Program(command, place.folder)]
+    command = ["nginx", "-p", str(config.folder), "-c", str(configuration), "-g", f"daemon off;{user}"]
+    return [_server(config, config.bokeh_port, *flags), Program(command, config.folder)]

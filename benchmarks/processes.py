@@ -1,4 +1,4 @@
-"""Programs of the contestants: started, watched until they answer, measured, and ended by their ids."""
+"""Start the programs of a contestant, wait until they are ready, read their resource usage, and stop them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-START = 60.0
-"""Seconds that a contestant has until it answers."""
-STOP = 15.0
-"""Seconds between TERM and KILL."""
+START_TIMEOUT = 60.0
+"""Seconds until a contestant must be ready."""
+STOP_TIMEOUT = 15.0
+"""Seconds between SIGTERM and SIGKILL."""
 
 
-class NotStarted(Exception):
-    """A contestant is not there; the message says why, in one line."""
+class StartError(Exception):
+    """A contestant did not start. The message gives the reason in one line."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """One process of a contestant."""
+    """A command to start, with its working directory and additional environment variables."""
 
     command: Sequence[str]
     cwd: Path
@@ -43,16 +43,16 @@ def free_port() -> int:
 
 
 @dataclass
-class Use:
-    """What a contestant's processes hold together."""
+class ResourceUsage:
+    """Sums over all processes of a contestant."""
 
     descriptors: int
     threads: int
     memory: float
-    """Resident, in MB; pages that processes share are counted once."""
+    """Proportional set size (PSS) in MB: resident memory in which shared pages count once."""
 
 
-class Group:
+class ProcessGroup:
     """The running programs of one contestant."""
 
     def __init__(self, programs: Sequence[Program], folder: Path) -> None:
@@ -61,7 +61,8 @@ class Group:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("QUART_", "BOKEH_"))}
+        """Start all programs. Their output goes to ``output-<n>.log`` in the folder."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("QUART_", "BOKEH_"))}
         self._folder.mkdir(parents=True, exist_ok=True)
         for number, program in enumerate(self._programs):
             with (self._folder / f"output-{number}.log").open("wb") as output:
@@ -69,38 +70,37 @@ class Group:
                     subprocess.Popen(
                         program.command,
                         cwd=program.cwd,
-                        env={**clean, **program.environment},
+                        env={**inherited, **program.environment},
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,
                     )
                 )
 
-    async def wait_until_ready(self, http: aiohttp.ClientSession, urls: Sequence[str]) -> float:
-        """Return the time at which every URL answers with 200. Raises NotStarted."""
-        end = time.perf_counter() + START
-        for url in urls:
-            while True:
-                for number, process in enumerate(self._processes):
-                    if process.poll() is not None:
-                        raise NotStarted(f"it ended with {process.returncode}: {self._last_line(number)}")
-                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                    async with http.get(url, timeout=aiohttp.ClientTimeout(10)) as answer:
-                        await answer.read()
-                        if answer.status == 200:
-                            break
-                if time.perf_counter() > end:
-                    raise NotStarted(f"{url} did not answer within {START:g} s: {self._last_line(-1)}")
-                await asyncio.sleep(0.02)
-        return time.perf_counter()
+    async def wait_until_ready(self, http: aiohttp.ClientSession, url: str) -> None:
+        """Wait until the URL responds with status 200. Raises StartError."""
+        deadline = time.perf_counter() + START_TIMEOUT
+        while True:
+            for number, process in enumerate(self._processes):
+                if process.poll() is not None:
+                    raise StartError(f"exited with status {process.returncode}: {self._last_line(number)}")
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with http.get(url, timeout=aiohttp.ClientTimeout(10)) as response:
+                    await response.read()
+                    if response.status == 200:
+                        return
+            if time.perf_counter() > deadline:
+                raise StartError(f"{url} not ready within {START_TIMEOUT:g} s: {self._last_line(-1)}")
+            await asyncio.sleep(0.02)
 
     def _last_line(self, number: int) -> str:
         number = range(len(self._processes))[number]
         text = (self._folder / f"output-{number}.log").read_text(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "no output"
 
-    def family(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
+        """Return the started processes and all their descendants."""
         found: list[psutil.Process] = []
         for process in self._processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -108,9 +108,9 @@ class Group:
                 found += [parent, *parent.children(recursive=True)]
         return found
 
-    def use(self) -> Use:
-        total = Use(0, 0, 0.0)
-        for process in self.family():
+    def usage(self) -> ResourceUsage:
+        total = ResourceUsage(0, 0, 0.0)
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 total.descriptors += process.num_fds()
                 total.threads += process.num_threads()
@@ -118,23 +118,23 @@ class Group:
         return total
 
     async def stop(self) -> tuple[float, int]:
-        """End all programs, the web server first; return the seconds, and how many had to be killed."""
+        """Stop all programs, the web server first. Return the seconds, and the number of killed processes."""
         begin = time.perf_counter()
-        family = self.family()
+        processes = self.processes()
         killed = 0
         for process in reversed(self._processes):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            end = time.perf_counter() + STOP
-            while process.poll() is None and time.perf_counter() < end:
+            deadline = time.perf_counter() + STOP_TIMEOUT
+            while process.poll() is None and time.perf_counter() < deadline:
                 await asyncio.sleep(0.01)
             if process.poll() is None:
                 process.kill()
                 process.wait()
                 killed += 1
-        # Children that outlive the program that started them count as well.
-        alive = await asyncio.to_thread(psutil.wait_procs, family, 3)
-        for orphan in alive[1]:
+        # Children that outlive their parent count as killed too.
+        _, orphans = await asyncio.to_thread(psutil.wait_procs, processes, 3)
+        for orphan in orphans:
             with contextlib.suppress(psutil.NoSuchProcess):
                 orphan.kill()
                 killed += 1

@@ -1,4 +1,4 @@
-"""Tables for people and a file for machines."""
+"""Write the results: Markdown tables, and a JSON file for the application ``comparison``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import BY_NAME, OURS, Contestant
+from benchmarks.contestants import BEFORE, THIS_PROJECT, Contestant
 from benchmarks.results import Quantity, Results
 
 PACKAGES = (
@@ -34,7 +34,7 @@ PACKAGES = (
 
 
 def environment() -> dict[str, Any]:
-    """Return what the figures depend on: versions, machine, date."""
+    """Return what the figures depend on: date, machine and versions."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -51,15 +51,15 @@ def environment() -> dict[str, Any]:
     }
 
 
-def project(folder: Path) -> str:
-    """Return where the contestants find this project: installed, or where PYTHONPATH says."""
+def package_folder(cwd: Path) -> str:
+    """Return the folder from which contestants of this project import ``quart_app``."""
     command = [sys.executable, "-c", "import quart_app; print(quart_app.__path__[0])"]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "nowhere"
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "nowhere"
 
 
-def figure(value: float) -> str:
-    """Return a number as people read it."""
+def format_number(value: float) -> str:
+    """Return a number with three significant digits, or as an integer from 100 on."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
@@ -68,14 +68,14 @@ def figure(value: float) -> str:
 
 
 def cell(results: Results, quantity: Quantity, name: str, reference: str) -> str:
-    """Return one contestant's median, its spread and its ratio to the reference."""
+    """Return the text of a cell: median, spread, and ratio to the reference."""
     summary = results.summary(quantity, name)
     if summary is None:
         return "–"
-    text = figure(summary.median)
+    text = format_number(summary.median)
     if summary.n > 1 and summary.low != summary.high:
-        text += f" ({figure(summary.low)}–{figure(summary.high)}"
-        text += f", p99 {figure(summary.p99)})" if summary.n >= 20 else ")"
+        text += f" ({format_number(summary.low)}–{format_number(summary.high)}"
+        text += f", p99 {format_number(summary.p99)})" if summary.n >= 20 else ")"
     ratio = results.ratio(quantity, name, reference)
     if ratio is not None and name != reference:
         text += f" ×{ratio:.2g}"
@@ -83,58 +83,59 @@ def cell(results: Results, quantity: Quantity, name: str, reference: str) -> str
 
 
 def best(results: Results, quantity: Quantity) -> tuple[str, str] | None:
-    """Return the best of our ways to make a page and the best of the others; None if one is missing."""
+    """Return the names of this project's best contestant and of the best other one; None without both."""
     sign = -1 if quantity.better == "higher" else 1
     medians = {}
     for name in results.values[quantity]:
         summary = results.summary(quantity, name)
         if summary is not None:
             medians[name] = sign * summary.median
-    ours = [name for name in medians if name in OURS]
-    others = [name for name in medians if not name.startswith("quart-")]
-    if not ours or not others:
+    this_project = [name for name in medians if name in THIS_PROJECT]
+    others = [name for name in medians if name != BEFORE and not name.startswith("quart-")]
+    if not this_project or not others:
         return None
-    return min(ours, key=medians.__getitem__), min(others, key=medians.__getitem__)
+    return min(this_project, key=medians.__getitem__), min(others, key=medians.__getitem__)
 
 
 def markdown(
-    results: Results, about: dict[str, Any], contestants: Sequence[Contestant], reference: str
+    results: Results, about: dict[str, Any], contestants: Sequence[Contestant], reference: Contestant
 ) -> str:
-    """Return the whole report."""
+    """Return the complete report."""
+    titles = {contestant.name: contestant.title for contestant in contestants}
     lines = ["# Live Bokeh applications in web pages: a comparison", ""]
     lines += [f"- {key}: {value}" for key, value in about.items() if key != "versions"]
     lines.append("- " + ", ".join(f"{name} {number}" for name, number in about["versions"].items()))
     lines += [f"- {remark}" for remark in results.remarks]
     lines += [
         "",
-        "Each cell: median (first to third quartile, 99th percentile where there are twenty values or more)",
-        f"× how many times the figure of *{BY_NAME[reference].title}* in the same rounds.",
+        "Cells: median (first to third quartile; 99th percentile if there are twenty values or more) and",
+        f"× the ratio to *{reference.title}* in the same rounds.",
         "",
     ]
     measures = dict.fromkeys(quantity.measure for quantity in results.values)
     for measure in measures:
         lines += [f"## {measure}", ""]
         quantities = [quantity for quantity in results.values if quantity.measure == measure]
-        # Contestants in rows; a few quantities in each table, so that it can be read without scrolling.
+        # Four quantities in each table keep it narrow enough for a screen.
         for start in range(0, len(quantities), 4):
-            lines += _table(results, quantities[start : start + 4], contestants, reference)
+            lines += _table(results, quantities[start : start + 4], contestants, reference.name)
         for (failed_in, name), reasons in results.failures.items():
             if failed_in == measure:
-                told = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(5))
-                lines.append(f"- {BY_NAME[name].title} failed: {told}")
+                counts = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(5))
+                lines.append(f"- {titles[name]} failed: {counts}")
         lines.append("")
-    lines += _behind(results)
-    lines += ["## Who did not take part", ""]
-    lines += [f"- {BY_NAME[name].title}: {why}" for name, why in results.absent.items()] or ["Nobody."]
-    lines += ["", "## How each was started", ""]
+    lines += _better_elsewhere(results, titles)
+    lines += ["## Contestants that did not run", ""]
+    lines += [f"- {titles[name]}: {reason}" for name, reason in results.absent.items()] or ["None."]
+    lines += ["", "## Commands", ""]
     lines += [
-        "Unused sessions live 15 s here, Bokeh's default. Where something else than their end is measured,",
-        "every contestant's own setting for it says an hour; for the stalls what is said above.",
+        "These commands leave the lifetime of unused sessions at Bokeh's default, 15 s, as `resources` does.",
+        "For `stalls` it is the time given above, for all other measures an hour.",
         "",
     ]
     for contestant in contestants:
         lines += [f"**{contestant.title}** {contestant.note}".rstrip(), ""]
-        lines += ["```", contestant.typed(), "```", ""]
+        lines += ["```", contestant.shell_commands(), "```", ""]
     return "\n".join(lines)
 
 
@@ -146,18 +147,18 @@ SHORT = {
     "stalled [s]": ("stalls", "seconds in slow answers, open session"),
     "100 sessions [MB]": ("resources", "memory of 100 open sessions"),
 }
-"""Columns of the short table, and the quantities behind them."""
+"""Columns of the short table: heading, and measure and name of the quantity."""
 
 
 def short(results: Results, contestants: Sequence[Contestant]) -> str:
-    """Return one small table of medians, for a README."""
+    """Return a small table of medians for the README."""
     by_name = {(quantity.measure, quantity.name): quantity for quantity in results.values}
     columns = {title: by_name[key] for title, key in SHORT.items() if key in by_name}
     lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for contestant in contestants:
         summaries = [results.summary(quantity, contestant.name) for quantity in columns.values()]
         if any(summaries):
-            cells = [figure(summary.median) if summary else "" for summary in summaries]
+            cells = [format_number(summary.median) if summary else "" for summary in summaries]
             lines.append(f"| {contestant.title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -179,9 +180,9 @@ def _table(
     return [*lines, ""]
 
 
-def _behind(results: Results) -> list[str]:
-    """Return the rows in which another one is better than this project: the next work."""
-    lines = ["## Where another is better than this project", ""]
+def _better_elsewhere(results: Results, titles: Mapping[str, str]) -> list[str]:
+    """Return a table of the quantities in which another contestant is better than this project."""
+    lines = ["## Where another contestant is better than this project", ""]
     rows = []
     for quantity in results.values:
         pair = best(results, quantity) if quantity.better else None
@@ -190,32 +191,34 @@ def _behind(results: Results) -> list[str]:
         ours, other = (results.summary(quantity, name) for name in pair)
         if ours is None or other is None:
             continue
-        behind = other.median > ours.median if quantity.better == "higher" else other.median < ours.median
+        better = other.median > ours.median if quantity.better == "higher" else other.median < ours.median
         unit = "" if quantity.unit == "1" else f" {quantity.unit}"
-        if behind:
+        if better:
             rows.append(
-                f"| {quantity.measure}: {quantity.name} | {figure(ours.median)}{unit} "
-                f"| {BY_NAME[pair[1]].title}: {figure(other.median)}{unit} |"
+                f"| {quantity.measure}: {quantity.name} | {format_number(ours.median)}{unit} "
+                f"| {titles[pair[1]]}: {format_number(other.median)}{unit} |"
             )
     if not rows:
-        return [*lines, "In none of these rows.", ""]
-    return [*lines, "| | this project's best | the best of the others |", "|---|---|---|", *rows, ""]
+        return [*lines, "In no quantity.", ""]
+    return [*lines, "| | best of this project | best of the others |", "|---|---|---|", *rows, ""]
 
 
 def write(
-    folder: Path, results: Results, about: dict[str, Any], contestants: Sequence[Contestant], reference: str
+    folder: Path,
+    results: Results,
+    about: dict[str, Any],
+    contestants: Sequence[Contestant],
+    reference: Contestant,
 ) -> None:
     """Write ``results.json``, ``results.md`` and ``short.md``."""
     folder.mkdir(parents=True, exist_ok=True)
-    titles = {contestant.name: contestant.title for contestant in contestants}
-    commands = {contestant.name: contestant.typed() for contestant in contestants}
-    everything = {
+    data = {
         "about": about,
-        "reference": reference,
-        "titles": titles,
-        "commands": commands,
+        "reference": reference.name,
+        "titles": {contestant.name: contestant.title for contestant in contestants},
+        "commands": {contestant.name: contestant.shell_commands() for contestant in contestants},
         **results.as_json(),
     }
-    (folder / "results.json").write_text(json.dumps(everything, indent=1) + "\n")
+    (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n")
     (folder / "results.md").write_text(markdown(results, about, contestants, reference))
     (folder / "short.md").write_text(short(results, contestants))

@@ -1,4 +1,4 @@
-"""What was measured: every single value with its round, and the figures made from them."""
+"""The measured values with their rounds, and the statistics computed from them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Quantity:
-    """One thing that is measured for every contestant: one column of a table."""
+    """Something that is measured for every contestant: a column of a table."""
 
     measure: str
     name: str
     unit: str
+    """``1`` for a number without a unit."""
     better: str = "lower"
-    """``lower``, ``higher``, or empty where neither is better."""
+    """``lower`` or ``higher``; empty if neither is better."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of one contestant's values."""
+    """Statistics of a contestant's values."""
 
     n: int
     median: float
@@ -34,14 +35,14 @@ class Summary:
     """Third quartile."""
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of the values does not exceed."""
+def quantile(values: Sequence[float], fraction: float) -> float:
+    """Return the smallest value that at least this fraction of the values does not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)]
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Return the figures of one or more values."""
+    """Return the statistics of one or more values."""
     return Summary(
         len(values),
         statistics.median(values),
@@ -53,47 +54,52 @@ def summarize(values: Sequence[float]) -> Summary:
 
 @dataclass
 class Results:
-    """All values of a run, by quantity and contestant, and what there is to say about them."""
+    """All values of a run by quantity and contestant, with failures and remarks."""
 
     values: dict[Quantity, dict[str, list[tuple[int, float]]]] = field(default_factory=dict)
+    """Pairs of round number and value."""
     failures: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
-    """Counted reasons, by measure and contestant."""
+    """Counts of reasons, by measure and contestant."""
     absent: dict[str, str] = field(default_factory=dict)
-    """Contestants that did not take part, with the reason."""
+    """Contestants that did not run, with the reason."""
     remarks: list[str] = field(default_factory=list)
 
-    def add(self, quantity: Quantity, contestant: str, turn: int, values: Iterable[float]) -> None:
-        self.values.setdefault(quantity, {}).setdefault(contestant, []).extend((turn, v) for v in values)
+    def add(self, quantity: Quantity, contestant: str, round_number: int, values: Iterable[float]) -> None:
+        pairs = self.values.setdefault(quantity, {}).setdefault(contestant, [])
+        pairs.extend((round_number, value) for value in values)
 
-    def fail(self, measure: str, contestant: str, reason: str) -> None:
+    def add_failure(self, measure: str, contestant: str, reason: str) -> None:
         self.failures.setdefault((measure, contestant), Counter())[reason] += 1
 
-    def remark(self, text: str) -> None:
+    def add_remark(self, text: str) -> None:
+        """Add a sentence to the report, unless it is there already."""
         if text not in self.remarks:
             self.remarks.append(text)
 
     def summary(self, quantity: Quantity, contestant: str) -> Summary | None:
-        """Return a contestant's figures, None where it has no value."""
+        """Return the statistics of a contestant; None if it has no values."""
         pairs = self.values.get(quantity, {}).get(contestant)
         return summarize([value for _, value in pairs]) if pairs else None
 
     def ratio(self, quantity: Quantity, contestant: str, reference: str) -> float | None:
-        """Return how many times the reference's value a contestant's is.
+        """Return the ratio of a contestant's values to those of the reference.
 
-        The median of the rounds' ratios, so that only values from the same minute are compared.
+        It is the median of the ratios of all rounds, so that only values of about the same time are compared.
         """
-        ours, theirs = (self._by_turn(quantity, name) for name in (contestant, reference))
-        ratios = [ours[turn] / theirs[turn] for turn in ours.keys() & theirs.keys() if theirs[turn]]
+        medians, references = (self._round_medians(quantity, name) for name in (contestant, reference))
+        shared = medians.keys() & references.keys()
+        ratios = [medians[number] / references[number] for number in shared if references[number]]
         return statistics.median(ratios) if ratios else None
 
-    def _by_turn(self, quantity: Quantity, contestant: str) -> dict[int, float]:
-        turns: dict[int, list[float]] = {}
-        for turn, value in self.values.get(quantity, {}).get(contestant, []):
-            turns.setdefault(turn, []).append(value)
-        return {turn: statistics.median(values) for turn, values in turns.items()}
+    def _round_medians(self, quantity: Quantity, contestant: str) -> dict[int, float]:
+        """Return the median of each round, by round number."""
+        rounds: dict[int, list[float]] = {}
+        for round_number, value in self.values.get(quantity, {}).get(contestant, []):
+            rounds.setdefault(round_number, []).append(value)
+        return {round_number: statistics.median(values) for round_number, values in rounds.items()}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures, and the median of every round, for a file."""
+        """Return the statistics, and the median of every round, as data for a JSON file."""
         return {
             "absent": self.absent,
             "remarks": self.remarks,
@@ -107,7 +113,7 @@ class Results:
                     "contestants": {
                         name: {
                             **vars(summarize([value for _, value in pairs])),
-                            "turns": list(self._by_turn(quantity, name).values()),
+                            "rounds": list(self._round_medians(quantity, name).values()),
                         }
                         for name, pairs in contestants.items()
                     },

@@ -1,6 +1,6 @@
 """Live stream
 
-A random walk that gains five points a second and keeps the last 300 of them.
+A random walk: five new points a second, of which the plot shows the last 300.
 """
 
 from datetime import datetime, timedelta
@@ -48,7 +48,7 @@ def toggle() -> None:
 
 
 now = datetime.now()
-for steps in range(50, 0, -1):  # the last ten seconds, so that there is something to see at once
+for steps in range(50, 0, -1):  # the last ten seconds, so that the plot is not empty at first
     add(now - steps * timedelta(milliseconds=PERIOD))
 button.on_click(toggle)
 toggle()

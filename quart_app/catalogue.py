@@ -1,4 +1,4 @@
-"""Which applications there are: files, folders and notebooks in one folder, read without running them."""
+"""The catalogue of applications: files, folders and notebooks in one folder, read without running them."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import ast
 import json
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from quart_app.settings import SettingsError
 
-# First parts of the site's own URLs: an application of that name would hide one, or be hidden.
+# First parts of the site's own URLs, which no application can have as its name.
 RESERVED = frozenset({"bokeh", "healthz", "readyz", "metrics", "static", "favicon.ico"})
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass
 class BokehApp:
-    """One application of the folder, as a gallery shows it."""
+    """One application of the folder, with its title and description for a gallery."""
 
     name: str
-    """Its part of the URL, as with ``bokeh serve``: the file's or folder's name."""
+    """The file's or folder's name without its suffix: part of the URL, as with ``bokeh serve``."""
     path: Path
-    """What ``bokeh serve`` is given: a ``.py`` or ``.ipynb`` file, or a folder with a ``main`` in it."""
+    """The argument of ``bokeh serve``: a ``.py`` or ``.ipynb`` file, or a folder with a ``main`` file."""
     title: str
     description: str = ""
     error: str = ""
-    """Why it cannot run, in one line; empty when nothing is known against it."""
+    """Why no server is asked to load it, in one line; empty if there is no reason."""
 
     @property
     def static_folder(self) -> Path | None:
-        """The folder of static files that Bokeh would serve as ``/name/static``."""
+        """The folder of static files that Bokeh serves as ``/name/static``."""
         folder = self.path / "static"
         return folder if folder.is_dir() else None
 
@@ -39,10 +40,10 @@ def discover(folder: Path) -> dict[str, BokehApp]:
     """Find the applications in a folder: ``name.py``, ``name.ipynb``, ``name/main.py``, ``name/main.ipynb``.
 
     Names that begin with ``_`` or ``.`` are left out: modules that applications share, and caches.
-    An application that cannot be parsed is listed with its error, for it would keep a Bokeh server
-    from starting. Nothing is run.
+    An application that cannot be parsed, or a notebook without nbconvert, is listed with its error, because
+    it would keep a Bokeh server from starting. No application is run.
 
-    Raises SettingsError if there is no such folder, or if a name cannot have a page of its own.
+    Raises SettingsError if there is no such folder, or if two pages would have the same URL.
     """
     if not folder.is_dir():
         raise SettingsError(f"BOKEH_APPS: there is no folder {str(folder)!r}")
@@ -61,7 +62,7 @@ def discover(folder: Path) -> dict[str, BokehApp]:
 
 
 def _main_file(path: Path) -> Path | None:
-    """Return the file that Bokeh would run for this entry of the folder, None if it is no application."""
+    """Return the file that Bokeh runs for this entry of the folder; None if it is not an application."""
     if path.is_dir():
         mains = (path / "main.py", path / "main.ipynb")
         return next((main for main in mains if main.is_file()), None)
@@ -85,6 +86,8 @@ def _read(name: str, path: Path, main: Path) -> BokehApp:
         title, _, rest = (text or "").strip().partition("\n")
         app.title = title.strip().rstrip(".") or app.title
         app.description = " ".join(rest.strip().partition("\n\n")[0].split())
+        if main.suffix == ".ipynb" and find_spec("nbconvert") is None:
+            app.error = f"{main.name} needs nbconvert: pip install 'quart-bokeh[notebook]'"
     return app
 
 

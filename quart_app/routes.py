@@ -1,71 +1,72 @@
-"""What the loader in a page asks for: assets, a new session for one that is lost, and what became of one."""
+"""The routes for the loader in a page: assets, a new session for one that is lost, and the state of one."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from quart import Blueprint, Response, current_app, request, send_file
+from quart import Blueprint, Response, request, send_file
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
 from quart_app.page.assets import Asset
-from quart_app.relay.ticket import Ticket, TicketRefused, ticket_keys, verify
-from quart_app.relay.visitor import foreign_origin, visitor_of
+from quart_app.relay.ticket import Ticket, TicketRefused, verify
+from quart_app.relay.visitor import origin_error, visitor_of
+from quart_app.runtime import current_runtime
+from quart_app.sessions.session import Session
+from quart_app.view import begin_pull
 
-if TYPE_CHECKING:
-    from quart_app.extension import BokehEmbed
-
-FOR_GOOD = "public, max-age=31536000, immutable"
-FOR_AN_HOUR = "public, max-age=3600"
+CACHE_FOREVER = "public, max-age=31536000, immutable"
+CACHE_AN_HOUR = "public, max-age=3600"
 
 routes = Blueprint("bokeh_embed", __name__)
 
 
-def extension() -> BokehEmbed:
-    """Return the extension of the application that serves this request."""
-    return cast("BokehEmbed", current_app.extensions["bokeh-embed"])
-
-
 @routes.get("/bokeh/assets/<file_name>")
 async def asset(file_name: str) -> Response:
-    """Send a file that pages load: its name changes with its content, so browsers may keep it for good."""
-    found = extension().assets.get(file_name)
+    """Send a file that pages load. Its name has a hash of its content, so browsers may cache it for ever."""
+    found = current_runtime().assets.get(file_name)
     if found is None:
-        return await _send(await _made_again(file_name), "no-store")
-    return await _send(found, FOR_GOOD)
+        return await _send(await _rebuild_model_script(file_name), "no-store")
+    return await _send(found, CACHE_FOREVER)
 
 
 @routes.get("/bokeh/extensions/<package>/<path:path>")
 async def extension_file(package: str, path: str) -> Response:
-    """Send a file that an extension of BokehJS brings, where a Bokeh server has ``/static/extensions``."""
-    found = await asyncio.to_thread(extension().assets.of_extension, package, path)
+    """Send a file of a BokehJS extension. A Bokeh server has it at ``/static/extensions/…``."""
+    found = await asyncio.to_thread(current_runtime().assets.get_extension_file, package, path)
     if found is None:
         raise NotFound
     if isinstance(found, Asset):
-        return await _send(found, FOR_AN_HOUR)
+        return await _send(found, CACHE_AN_HOUR)
     response = await send_file(found, conditional=True)
-    response.headers["Cache-Control"] = FOR_AN_HOUR
+    response.headers["Cache-Control"] = CACHE_AN_HOUR
     return response
 
 
-async def _made_again(file_name: str) -> Asset:
-    """Return the script of an application's own models that another worker has: a session here brings it."""
-    application, given = request.args.get("of", ""), request.args.get("by", "")
-    delivery, assets = extension().delivery, extension().assets
-    if not hmac.compare_digest(delivery.signature(application, file_name).encode(), given.encode()):
+async def _rebuild_model_script(file_name: str) -> Asset:
+    """Return the script of an application's own models that another worker has named in a page.
+
+    Pulls a session here, whose outline has the script.
+    """
+    runtime, name = current_runtime(), request.args.get("app", "")
+    if not runtime.renderer.is_signed(name, file_name, request.args.get("sig", "")):
         raise NotFound
-    delivery.block(await extension().pull(application))
-    found = assets.get(file_name)
+    runtime.renderer.block(await _pull(name))
+    found = runtime.assets.get(file_name)
     if found is None:
         raise NotFound
     return found
 
 
+async def _pull(name: str) -> Session:
+    """Return a session to which this request passes nothing."""
+    return (await begin_pull(current_runtime(), name)).result()
+
+
 async def _send(found: Asset, cache_control: str) -> Response:
-    """Send a file compressed, if that is accepted."""
+    """Send a file, compressed if the browser accepts that."""
     accepted = request.accept_encodings
     encoding = next((name for name in ("br", "gzip") if accepted.quality(name) > 0), "identity")
     etag = f'"{found.digest}-{encoding}"'
@@ -83,70 +84,71 @@ async def _send(found: Asset, cache_control: str) -> Response:
 
 @routes.post("/bokeh/session/<application>")
 async def renew(application: str) -> dict[str, object]:
-    """Answer the data block of a new session, for a ticket for one to which its route has passed nothing.
+    """Answer with the data block of a new session, for a page that has lost its own.
 
-    What else the route does, as to ask who is there, happens here only as far as BOKEH_FORWARD_HEADERS and
-    BOKEH_FORWARD_COOKIES bring it to the application: they are of this request.
+    The page's route does not run. So its ticket must be renewable: the route has passed nothing to the
+    application. BOKEH_FORWARD_HEADERS and BOKEH_FORWARD_COOKIES are taken from this request.
     """
-    ticket = _ticket(await _asked(), application)
+    ticket = _ticket(await _json_body(), application)
     if not ticket.renewable:
-        raise Forbidden("only its page can start this plot again")
-    session = await extension().pull(application)
-    return extension().delivery.block(session)
+        raise Forbidden("this session can only be renewed by loading its page again")
+    return current_runtime().renderer.block(await _pull(application))
 
 
 @routes.post("/bokeh/session/<application>/state")
 async def state(application: str) -> dict[str, str]:
-    """Tell a page why its websocket is refused, which a browser does not.
+    """Tell the loader why its websocket was refused, because a browser does not.
 
     ``alive``: it can attach; ``gone``: it needs a new session; ``refused``: its ticket is not this
-    visitor's; ``unavailable``: this cannot be said now.
+    visitor's; ``unavailable``: not known at present.
     """
     try:
-        ticket = _ticket(await _asked(), application)
+        ticket = _ticket(await _json_body(), application)
     except Gone:
         return {"state": "gone"}
     except Forbidden:
         return {"state": "refused"}
-    return {"state": await extension().relay.inquire(ticket)}
+    return {"state": await current_runtime().relay.session_state(ticket)}
 
 
 @routes.after_request
-async def is_private(response: Response) -> Response:
+async def prevent_caching(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 @routes.errorhandler(HTTPException)
-async def problem(error: HTTPException) -> tuple[dict[str, Any], int, Any]:
-    """Answer in JSON: it is our loader that asks."""
+async def error_as_json(error: HTTPException) -> tuple[dict[str, Any], int, Any]:
+    """Answer errors in JSON, which the loader reads."""
     headers = [(name, value) for name, value in error.get_headers() if name.lower() == "retry-after"]
     content = {"error": error.name, "description": error.description, "id": getattr(error, "id", None)}
     return content, error.code or 500, headers
 
 
-async def _asked() -> Mapping[str, Any]:
-    # JSON cannot be sent from another site without a preflight, which nobody here answers.
-    await request.get_data()  # also of what is refused: Hypercorn ends a connection with unread data
+async def _json_body() -> Mapping[str, Any]:
+    # Another site cannot send JSON without a preflight request, which is not answered here.
+    await request.get_data()  # Hypercorn closes a connection whose body was not read
     try:
-        asked: Any = await request.get_json()
+        body: Any = await request.get_json()
     except RecursionError:
-        raise BadRequest("it is nested too deeply") from None
-    if not isinstance(asked, dict):
-        raise BadRequest("an object is expected")
-    return asked
+        raise BadRequest("the JSON is nested too deeply") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
 
 
-def _ticket(asked: Mapping[str, Any], application: str) -> Ticket:
+def _ticket(body: Mapping[str, Any], application: str) -> Ticket:
     """Return the ticket that comes with the request. Raises Forbidden, or Gone if it is too old."""
-    if stranger := foreign_origin(request.scope):
-        raise Forbidden(stranger)
-    keys = ticket_keys(extension().settings.secret_keys)
+    if error := origin_error(request.scope):
+        raise Forbidden(error)
     visitor = visitor_of(request.scope["headers"])
+    if visitor is None:
+        raise Forbidden("the request has no visitor cookie")
+    keys = current_runtime().settings.secret_keys
     try:
-        ticket = verify(str(asked.get("ticket")), visitor or "", keys, time.time())
-    except TicketRefused as error:
-        raise (Gone if error.status == 410 else Forbidden)(str(error)) from None
-    if visitor is None or ticket.application != application:
+        ticket = verify(str(body.get("ticket")), visitor, keys, time.time())
+    except TicketRefused as refused:
+        raise (Gone if refused.status == 410 else Forbidden)(str(refused)) from None
+    if ticket.application != application:
         raise Forbidden("the ticket is for another application")
     return ticket

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import httpx
 from bokeh.client.websocket import WebSocketClientConnectionWrapper
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
@@ -28,7 +27,9 @@ SHORT = ("--unused-session-lifetime", "200", "--check-unused-sessions", "100")
 
 
 class Serve(Process):
-    """``bokeh serve`` or our own, on a free port, with sessions that only signed ids get."""
+    """``bokeh serve`` or our server on a free port, which signs sessions unless ``signed`` is false."""
+
+    host = "localhost"
 
     def __init__(
         self, *arguments: str | Path, command: str = OURS, signed: bool = True, port: str = "0"
@@ -40,37 +41,26 @@ class Serve(Process):
             env = {"BOKEH_SECRET_KEY": KEY, "BOKEH_SIGN_SESSIONS": "yes"}
         super().__init__(words, r"Bokeh app running at: http://localhost:(\d+)", ROOT, env)
 
-    def __enter__(self) -> Serve:
-        self.port = self.wait_until_ready()[1]
-        self.url = f"http://localhost:{self.port}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30, **options)
-
     def health(self) -> dict[str, Any]:
-        from quart_app.engine.health import health_key
+        from quart_app.protocol.keys import health_token
 
-        answer = self.get("/healthz", headers={"Authorization": f"Bearer {health_key(KEY.encode())}"})
+        answer = self.get("/healthz", headers={"Authorization": f"Bearer {health_token(KEY.encode())}"})
         assert answer.status_code == 200
         health: dict[str, Any] = answer.json()
         return health
 
 
 class Stock(Serve):
-    """Bokeh's own, which makes a session for whoever asks: ``bokeh serve`` as everybody starts it."""
+    """``bokeh serve`` with its defaults: it creates a session for every request."""
 
     def __init__(self, *arguments: str | Path, port: str = "0") -> None:
         super().__init__(*arguments, command=STOCK, signed=False, port=port)
 
 
-def alone(script: str, whose: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own; its argument is whose Bokeh it tries, ``ours`` or ``stock``."""
-    command = [sys.executable, "-W", "ignore", "-c", script, whose]
-    return subprocess.run(command, capture_output=True, text=True, check=True)
+def run_script(script: str, argument: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own and return its output. Fails if it does not exit with 0."""
+    command = [sys.executable, "-W", "ignore", "-c", script, argument]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
 
 def new_id() -> str:
@@ -87,7 +77,7 @@ def token(
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """As ``asyncio.run``, and every socket of the loop is closed with it."""
+    """Run a coroutine as ``asyncio.run`` does, and close all sockets of its loop."""
 
     def in_thread() -> T:
         loop = IOLoop()
@@ -110,7 +100,7 @@ class Client:
 
     @classmethod
     async def connect(cls, server: Serve, application: str, token: str, **headers: str) -> Client:
-        """Return when the server has said ACK. Raises HTTPClientError for a refusal."""
+        """Connect and wait for the ACK. Raises HTTPClientError for a refusal."""
         self = cls()
         self.protocol = Protocol()
         request = HTTPRequest(
@@ -120,7 +110,7 @@ class Client:
         self._sender = WebSocketClientConnectionWrapper(self.socket)
         self._receiver = Receiver(self.protocol)
         cls.connected.append(self)
-        await self.receive()
+        self.ack = await self.receive()
         return self
 
     async def receive(self) -> Any:
@@ -142,7 +132,7 @@ class Client:
         return document
 
     async def change(self, document: Document, change: Callable[[], object]) -> None:
-        """Make a change in the pulled document, and return when the server has made it too."""
+        """Make a change in the pulled document and wait until the server has confirmed it."""
         messages = []
 
         def note(event: Any) -> None:
@@ -160,7 +150,7 @@ class Client:
 
 
 def visit(server: Serve, application: str, token: str) -> Document:
-    """Open a session, look at its document, and leave."""
+    """Connect to a session, pull its document and close the websocket."""
 
     async def look() -> Document:
         client = await Client.connect(server, application, token)
@@ -180,6 +170,6 @@ def refusal(server: Serve, application: str, token: str, **headers: str) -> tupl
         except HTTPClientError as error:
             return error.code, error.response.body.decode(), dict(error.response.headers)
         client.close()
-        raise AssertionError("it was not refused")
+        raise AssertionError("the websocket was not refused")
 
     return run(ask())

@@ -1,4 +1,4 @@
-"""For tests in a real Chromium: what a page shows, and what became of its plot."""
+"""For tests in Chromium: open a plot, wait for its state, read what a page shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from harness import wait_until
+from harness import DEADLINE, wait_until
 from playwright.sync_api import Page
 
 CHROMIUM = "/usr/bin/chromium"
@@ -36,12 +36,12 @@ def open_plot(page: Page, url: str) -> None:
 
 
 def wait_for_plot(page: Page) -> None:
-    # Not wait_for_function: what it sends is evaluated in the page, which its policy does not allow.
+    # Not wait_for_function: it needs 'unsafe-eval', which the page's policy does not have.
     wait_until(lambda: page.evaluate(IS_READY), "the plot is there")
     page.locator(".bk-Canvas, .bk-DataTable").first.wait_for()
 
 
-def wait_for_state(page: Page, state: str, seconds: float = 20) -> None:
+def wait_for_state(page: Page, state: str, seconds: float = DEADLINE) -> None:
     wait_until(lambda: state_of(page) == state, f"the plot is {state}", seconds)
 
 
@@ -58,7 +58,7 @@ def read(page: Page, name: str, path: str) -> object:
 
 
 def press(page: Page, key: str = "ArrowRight") -> float:
-    """Move the first slider by a key, and return where it is then."""
+    """Press a key on the first slider, and return its new value."""
     slider = page.locator(".noUi-handle").first
     before = slider.get_attribute("aria-valuenow")
     slider.press(key)

@@ -1,4 +1,4 @@
-"""A line between a browser and a site that a test can cut, close, and let fall silent."""
+"""A TCP proxy between a browser and a site, which a test can cut, close, pause, and slow down."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 
 class Line:
-    """
-    A TCP proxy. While ``is_closed`` it takes no connection, while ``is_silent`` it carries nothing,
-    while ``is_late`` it keeps back what is answered; ``kept`` counts the connections for which it does. It
-    answers at ``rate`` bytes a second, on each connection.
+    """A TCP proxy.
+
+    It refuses connections while ``is_closed``, discards all bytes while ``is_silent``, and holds answers back
+    while ``is_late``; ``kept`` counts the connections whose answers are held back. ``rate`` limits the bytes
+    of answers per second, for each connection.
     """
 
     def __init__(self, port: int) -> None:
@@ -25,6 +26,7 @@ class Line:
         self.is_late = False
         self.kept = 0
         self.rate = float("inf")
+        self.answered = 0
         self.refused = 0
 
     def __enter__(self) -> Line:
@@ -41,15 +43,15 @@ class Line:
         self._loop.close()
 
     def aim(self, port: int) -> None:
-        """Carry new connections to another port."""
+        """Forward new connections to another port."""
         self._target = port
 
     def cut(self) -> None:
-        """End every connection at once, without a goodbye."""
+        """Abort every connection."""
         self._run(self._cut())
 
     def close(self) -> None:
-        """Be offline: no connection, and none to come."""
+        """Go offline: abort every connection and refuse new ones."""
         self.is_closed = True
         self.cut()
 
@@ -102,6 +104,7 @@ class Line:
                 self.kept -= 1
             if has_answers:
                 await asyncio.sleep(len(data) / self.rate)
+                self.answered += len(data)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError

@@ -1,14 +1,12 @@
-"""For tests of the relay: tickets made by hand, a websocket client, and a Bokeh server that is not one."""
+"""For tests of the relay: a site, hand-made tickets, a websocket client, and a fake Bokeh server."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,9 +14,10 @@ from typing import Any, TypeVar
 import aiohttp
 import psutil
 from aiohttp import web
-from harness import BIN, ROOT, Process, Site
+from harness import BIN, ROOT, SLIDERS, Process, Site
+from itsdangerous import URLSafeSerializer
 
-from quart_app.relay.ticket import Ticket, mint, ticket_keys
+from quart_app.relay.ticket import Ticket, mint
 
 T = TypeVar("T")
 SECRET = "a secret key of tests, long enough"  # noqa: S105
@@ -29,19 +28,22 @@ READY = r"Running on https?://127\.0\.0\.1:(\d+)"
 
 
 class RelayedSite(Site):
-    """A site whose session route answers what a client of the relay needs.
+    """A site whose route ``/session/<application>`` answers in JSON what a client of the relay needs.
 
-    arguments: more of them for Hypercorn.
+    arguments: further ones for Hypercorn. environment: variables without the prefix ``QUART_``.
     """
 
-    def __init__(self, *arguments: str, **settings: str) -> None:
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, **settings: str
+    ) -> None:
         defaults = {
-            "BOKEH_APPS": str(ROOT / "bokeh_apps"),
+            "BOKEH_APPS": SLIDERS,
             "BOKEH_DELIVERY": "relay",
             "BOKEH_MAX_CONNECTS": "1000",
             "SECRET_KEY": SECRET,
         }
         env = {f"QUART_{key}": value for key, value in {**defaults, **settings}.items() if value}
+        env.update(environment or {})
         command = [str(BIN / "hypercorn"), "relayed:app", "-b", "127.0.0.1:0", *arguments]
         Process.__init__(self, command, READY, ROOT / "tests" / "sites", env)
 
@@ -56,16 +58,15 @@ def ticket(url: str, session_id: str = "s", visitor: str = VISITOR, **changes: A
         "generation": "",
         "session_expiry": int(time.time()) + 60,
     }
-    keys = ticket_keys([changes.pop("secret", SECRET).encode()])
-    return mint(Ticket(**{**content, **changes}), visitor, keys)
+    key = changes.pop("secret", SECRET).encode()
+    return mint(Ticket(**{**content, **changes}), visitor, [key])
 
 
 def altered(minted: str) -> str:
-    """Return the ticket with another session in it, and the signature that it had."""
-    body, _, signature = minted.partition(".")
-    content = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    content["session_id"] = "another session"
-    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=") + "." + signature
+    """Return the ticket with another session id and the same signature."""
+    serializer = URLSafeSerializer("not the key")
+    content = {**serializer.loads_unsafe(minted)[1], "session_id": "another session"}
+    return f"{serializer.dump_payload(content).decode()}.{minted.rpartition('.')[2]}"
 
 
 def web_process(site: Site) -> psutil.Process:
@@ -75,23 +76,26 @@ def web_process(site: Site) -> psutil.Process:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run in a thread of its own: in this one the browser tests' Playwright has left a running loop."""
+    """Run in another thread: Playwright has left a running event loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
 
 class Client:
-    """What a browser does: pages with a cookie jar, websockets with Origin and cookie."""
+    """A browser: HTTP requests with a cookie jar, websockets with Origin and cookie."""
 
     def __init__(self, site_url: str, visitor: str | None = VISITOR) -> None:
         self.url = site_url
         cookies = {"quart_bokeh_visitor": visitor} if visitor else {}
         self._http = aiohttp.ClientSession(cookies=cookies, cookie_jar=aiohttp.CookieJar(unsafe=True))
+        self._websockets: list[aiohttp.ClientWebSocketResponse] = []
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for websocket in self._websockets:
+            websocket._response.close()  # else aiohttp warns, at any later time
         await self._http.close()
 
     async def get(self, path: str) -> Any:
@@ -100,16 +104,18 @@ class Client:
             return await answer.json(content_type=None)
 
     async def attach(self, ticket: str, path: str = PATH, **headers: str) -> aiohttp.ClientWebSocketResponse:
-        return await self._http.ws_connect(
+        websocket = await self._http.ws_connect(
             self.url + path,
             protocols=("bokeh", ticket),
             headers={"Origin": self.url, **headers},
             max_msg_size=0,
             timeout=aiohttp.ClientWSTimeout(ws_close=2),
         )
+        self._websockets.append(websocket)
+        return websocket
 
     async def status_of(self, ticket: str, path: str = PATH, **headers: str) -> int:
-        """Return the HTTP status with which a websocket is answered."""
+        """Return the HTTP status of a websocket handshake."""
         try:
             websocket = await self.attach(ticket, path, **headers)
         except aiohttp.WSServerHandshakeError as error:
@@ -120,7 +126,7 @@ class Client:
 
 @dataclass
 class Attempt:
-    """One handshake. ``None`` leaves a header out; text in braces is filled in."""
+    """One raw handshake. ``None`` omits a header; ``{host}`` and ``{ticket}`` are replaced."""
 
     minted: str
     method: str = "GET"
@@ -135,7 +141,7 @@ class Attempt:
     body: bytes = b""
 
     def send(self, url: str) -> socket.socket:
-        """Send it to the site, and return the connection before the answer."""
+        """Send it to the site, and return the connection without reading the answer."""
         host = url.removeprefix("http://")
         name, _, port = host.partition(":")
         connection = socket.create_connection((name, int(port)), timeout=10)
@@ -171,7 +177,7 @@ async def echo(websocket: web.WebSocketResponse) -> None:
 
 
 class FakeServer:
-    """Speaks websocket at ``/app/ws`` in a thread, and does with each what ``behaviour`` says."""
+    """A websocket server at ``/app/ws`` in a thread. It runs ``behaviour`` for each websocket."""
 
     def __init__(self, behaviour: Behaviour = echo) -> None:
         self.behaviour = behaviour

@@ -1,6 +1,6 @@
 """Blocker
 
-A slider whose callback blocks for as many seconds as the slider says.
+A slider whose callback blocks for the number of seconds of its value.
 """
 
 import time

@@ -1,6 +1,6 @@
 """Large
 
-Five megabytes of NumPy data in one document.
+A document with five megabytes of NumPy data.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Slow
 
-An application that takes one second to start.
+A session that takes one second to create.
 """
 
 import time

@@ -1,32 +1,32 @@
-"""How long a start takes, and a stop with open pages."""
+"""Time to start, and to stop with open pages."""
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench
-from benchmarks.client import client
-from benchmarks.processes import STOP
+from benchmarks.bench import LONG_LIFETIME, Bench
+from benchmarks.client import http_client
+from benchmarks.processes import STOP_TIMEOUT
 from benchmarks.results import Quantity
 
 NAME = "lifetimes"
-OPEN = 5
+OPEN_PAGES = 5
 START = Quantity(NAME, "start until the first page", "s")
-END = Quantity(NAME, f"stop with {OPEN} open pages", "s")
-KILLED = Quantity(NAME, f"processes that had to be killed after {STOP:g} s", "1")
+STOP = Quantity(NAME, f"stop with {OPEN_PAGES} open pages", "s")
+KILLED = Quantity(NAME, f"processes that had to be killed after {STOP_TIMEOUT:g} s", "1")
 
 
 async def measure(bench: Bench) -> None:
-    for turn in range(bench.plan.starts):
-        for contestant in bench.alone():
-            with bench.counted(NAME, contestant):
-                async with client() as http:
-                    site = bench.site(contestant, http)
-                    bench.results.add(START, site.name, turn, [await site.start()])
+    for round_number in range(bench.plan.starts):
+        for contestant in bench.isolated():
+            with bench.record_failures(NAME, contestant):
+                async with http_client() as http:
+                    site = bench.site(contestant, http, LONG_LIFETIME)
+                    bench.results.add(START, site.name, round_number, [await site.start()])
                     try:
-                        sockets = await site.attach_many("sliders", OPEN)
+                        websockets = await site.connect_many("sliders", OPEN_PAGES)
                     finally:
-                        seconds, killed = await site.group.stop()
-                    bench.results.add(END, site.name, turn, [seconds])
-                    bench.results.add(KILLED, site.name, turn, [killed])
-                    for socket in sockets:
-                        await socket.close()
-        bench.say(f"{NAME}: round {turn + 1} of {bench.plan.starts}")
+                        seconds, killed = await site.processes.stop()
+                    bench.results.add(STOP, site.name, round_number, [seconds])
+                    bench.results.add(KILLED, site.name, round_number, [killed])
+                    for websocket in websockets:
+                        await websocket.close()
+        bench.log(f"{NAME}: round {round_number + 1} of {bench.plan.starts}")

@@ -1,4 +1,4 @@
-"""Pages with new sessions: how long one takes, how many a second, and what the web loop does meanwhile."""
+"""Pages with new sessions: response times, pages a second, and the latency of a cheap route meanwhile."""
 
 from __future__ import annotations
 
@@ -6,100 +6,101 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from benchmarks.bench import Bench, Polled, Site
-from benchmarks.client import Failed, Socket, plain
+from benchmarks.bench import Bench, CheapRoutePoller, Site, run_concurrently
+from benchmarks.client import BokehWebsocket, VisitError, time_request
 from benchmarks.results import Quantity
 
 NAME = "pages"
 NO_SESSION = Quantity(NAME, "page without a session", "ms")
-FIRST = Quantity(NAME, "first byte", "ms")
-LAST = Quantity(NAME, "last byte", "ms")
+FIRST_BYTE = Quantity(NAME, "first byte", "ms")
+LAST_BYTE = Quantity(NAME, "last byte", "ms")
 SESSION = Quantity(NAME, "until the session", "ms")
-SLOW_FIRST = Quantity(NAME, "first byte, application that starts for 1 s", "ms")
-SLOW = Quantity(NAME, "until the session, application that starts for 1 s", "ms")
-LARGE = Quantity(NAME, "until the session, 5 MB document", "ms")
-ATTACHED = Quantity(NAME, "pages with websocket/s, 8 at once", "1/s", "higher")
+SLOW_FIRST_BYTE = Quantity(NAME, "first byte, application that starts for 1 s", "ms")
+SLOW_SESSION = Quantity(NAME, "until the session, application that starts for 1 s", "ms")
+LARGE_SESSION = Quantity(NAME, "until the session, 5 MB document", "ms")
+CONNECTED_RATE = Quantity(NAME, "pages with websocket/s, 8 at once", "1/s", "higher")
 FAILED = Quantity(NAME, "failed of 100 pages", "%")
 
 
-def rate_of(crowd: int) -> Quantity:
-    return Quantity(NAME, f"pages/s, {crowd} at once", "1/s", "higher")
+def rate_quantity(concurrency: int) -> Quantity:
+    return Quantity(NAME, f"pages/s, {concurrency} at once", "1/s", "higher")
 
 
-def time_of(crowd: int) -> Quantity:
-    return Quantity(NAME, f"page time, {crowd} at once", "ms")
+def time_quantity(concurrency: int) -> Quantity:
+    return Quantity(NAME, f"page time, {concurrency} at once", "ms")
 
 
-def lag_beside(crowd: int) -> Quantity:
-    return Quantity(NAME, f"cheap route beside {crowd} at once", "ms")
+def cheap_route_quantity(concurrency: int) -> Quantity:
+    return Quantity(NAME, f"cheap route beside {concurrency} at once", "ms")
 
 
 async def measure(bench: Bench, sites: Sequence[Site]) -> None:
-    # An application's first page ever is start-up time.
-    firsts = [site.visit(name) for site in sites for name in ("slow", "large")]
-    await asyncio.gather(*firsts, return_exceptions=True)
-    for turn, site in bench.turns(sites, NAME, bench.plan.rounds):
-        await _one_at_a_time(bench, site, turn)
-        for crowd in bench.plan.crowds:
-            await _at_once(bench, site, turn, crowd)
-        await _attached(bench, site, turn)
+    # The first page of an application is not measured.
+    first_visits = [site.visit(name) for site in sites for name in ("slow", "large")]
+    await asyncio.gather(*first_visits, return_exceptions=True)
+    for round_number, site in bench.rounds(sites, NAME, bench.plan.rounds):
+        await _measure_sequential(bench, site, round_number)
+        for concurrency in bench.plan.concurrency:
+            await _measure_concurrent(bench, site, round_number, concurrency)
+        await _measure_connected(bench, site, round_number)
 
 
-async def _one_at_a_time(bench: Bench, site: Site, turn: int) -> None:
+async def _measure_sequential(bench: Bench, site: Site, round_number: int) -> None:
+    """Open pages one after the other."""
     add = bench.results.add
-    for _ in range(bench.plan.visits):
-        with bench.counted(NAME, site):
-            add(NO_SESSION, site.name, turn, [1000 * await plain(site.http, site.page(""))])
-        with bench.counted(NAME, site):
+    for _ in range(bench.plan.sequential_pages):
+        with bench.record_failures(NAME, site):
+            seconds = await time_request(site.http, site.page_url(""))
+            add(NO_SESSION, site.name, round_number, [1000 * seconds])
+        with bench.record_failures(NAME, site):
             page = await site.visit("sliders")
-            add(FIRST, site.name, turn, [1000 * page.first_byte])
-            add(LAST, site.name, turn, [1000 * page.last_byte])
-            add(SESSION, site.name, turn, [1000 * page.session])
-    with bench.counted(NAME, site):
+            add(FIRST_BYTE, site.name, round_number, [1000 * page.first_byte])
+            add(LAST_BYTE, site.name, round_number, [1000 * page.last_byte])
+            add(SESSION, site.name, round_number, [1000 * page.session])
+    with bench.record_failures(NAME, site):
         page = await site.visit("slow")
-        add(SLOW_FIRST, site.name, turn, [1000 * page.first_byte])
-        add(SLOW, site.name, turn, [1000 * page.session])
-    with bench.counted(NAME, site):
-        add(LARGE, site.name, turn, [1000 * (await site.visit("large")).session])
+        add(SLOW_FIRST_BYTE, site.name, round_number, [1000 * page.first_byte])
+        add(SLOW_SESSION, site.name, round_number, [1000 * page.session])
+    with bench.record_failures(NAME, site):
+        page = await site.visit("large")
+        add(LARGE_SESSION, site.name, round_number, [1000 * page.session])
 
 
-async def _at_once(bench: Bench, site: Site, turn: int, crowd: int) -> None:
-    count = max(bench.plan.crowd, crowd)
-    numbers = iter(range(count))
+async def _measure_concurrent(bench: Bench, site: Site, round_number: int, concurrency: int) -> None:
+    """Open pages without their websockets."""
+    add = bench.results.add
+    count = max(bench.plan.concurrent_pages, concurrency)
     failed = 0
 
-    async def visitor() -> None:
+    async def visit() -> None:
         nonlocal failed
-        for _ in numbers:
-            try:
-                page = await site.visit("sliders")
-                bench.results.add(time_of(crowd), site.name, turn, [1000 * page.session])
-            except Failed as error:
-                failed += 1
-                bench.results.fail(NAME, site.name, f"{error} ({crowd} at once)")
+        try:
+            page = await site.visit("sliders")
+            add(time_quantity(concurrency), site.name, round_number, [1000 * page.session])
+        except VisitError as error:
+            failed += 1
+            bench.results.add_failure(NAME, site.name, f"{error} ({concurrency} at once)")
 
     begin = time.perf_counter()
-    async with Polled(site) as answers:
-        await asyncio.gather(*(visitor() for _ in range(crowd)))
+    async with CheapRoutePoller(site) as times:
+        await run_concurrently(visit, count, concurrency)
     seconds = time.perf_counter() - begin
-    bench.results.add(rate_of(crowd), site.name, turn, [(count - failed) / seconds])
-    bench.results.add(lag_beside(crowd), site.name, turn, [1000 * answer for answer in answers])
-    bench.results.add(FAILED, site.name, turn, [100 * failed / count])
+    add(rate_quantity(concurrency), site.name, round_number, [(count - failed) / seconds])
+    add(cheap_route_quantity(concurrency), site.name, round_number, [1000 * value for value in times])
+    add(FAILED, site.name, round_number, [100 * failed / count])
 
 
-async def _attached(bench: Bench, site: Site, turn: int) -> None:
-    """Whole visits: what a server puts off until the websocket opens is done here too."""
-    count = max(16, bench.plan.crowd // 2)
-    numbers = iter(range(count))
-    sockets: list[Socket] = []
+async def _measure_connected(bench: Bench, site: Site, round_number: int) -> None:
+    """Open pages and their websockets: includes what a server defers until the websocket opens."""
+    count = max(16, bench.plan.concurrent_pages // 2)
+    websockets: list[BokehWebsocket] = []
 
-    async def visitor() -> None:
-        for _ in numbers:
-            with bench.counted(NAME, site):
-                sockets.append(await site.attach("sliders"))
+    async def connect() -> None:
+        with bench.record_failures(NAME, site):
+            websockets.append(await site.connect("sliders"))
 
     begin = time.perf_counter()
-    await asyncio.gather(*(visitor() for _ in range(8)))
+    await run_concurrently(connect, count)
     seconds = time.perf_counter() - begin
-    bench.results.add(ATTACHED, site.name, turn, [len(sockets) / seconds])
-    await asyncio.gather(*(socket.close() for socket in sockets))
+    bench.results.add(CONNECTED_RATE, site.name, round_number, [len(websockets) / seconds])
+    await asyncio.gather(*(websocket.close() for websocket in websockets))

@@ -1,4 +1,4 @@
-"""What others do to a bystander: sessions that end, and a callback that blocks."""
+"""Stalls of an open session while other sessions expire, block in a callback, or start slowly."""
 
 from __future__ import annotations
 
@@ -7,142 +7,143 @@ import time
 from collections.abc import Awaitable, Callable
 
 from benchmarks.bench import Bench, Site
-from benchmarks.client import Failed, Socket, plain
-from benchmarks.peers import Contestant
+from benchmarks.client import BokehWebsocket, VisitError, time_request
+from benchmarks.contestants import Contestant
 from benchmarks.results import Quantity
 
 NAME = "stalls"
 SLOW = 0.25
-"""Seconds from which on an answer counts as a stall."""
+"""Seconds above which a response counts as a stall."""
 PERIOD = 0.05
-"""Seconds between two questions of a bystander."""
+"""Seconds between a response and the next request of a probe."""
 BLOCK = 2.0
-"""Seconds for which one session's callback blocks."""
-CALM = 2.0
-"""Seconds without a stall after which nothing more is expected."""
-LIMIT = 240.0
-"""Seconds after which nobody waits any more."""
+"""Seconds for which a callback of another session blocks."""
+QUIET = 2.0
+"""Seconds without a stall after which the measure ends."""
+TIMEOUT = 240.0
+"""Seconds after which the measure ends in any case."""
 STALLED = Quantity(NAME, "seconds in slow answers, open session", "s")
 LONGEST = Quantity(NAME, "longest answer, open session", "s")
-PAGES_STALLED = Quantity(NAME, "seconds in slow answers, cheap route", "s")
+ROUTE_STALLED = Quantity(NAME, "seconds in slow answers, cheap route", "s")
 BLOCKED = Quantity(NAME, "longest answer while another's callback blocks for 2 s", "s")
 STARTED = Quantity(NAME, "longest answer while another's application starts for 1 s", "s")
 
 
-def chosen(bench: Bench) -> list[Contestant]:
-    """Leave out those whose sessions live in a server that somebody else is measured with."""
-    present = bench.alone()
-    names = {contestant.name for contestant in present}
-    return [contestant for contestant in present if contestant.sessions_of not in names]
+def distinct_servers(bench: Bench) -> list[Contestant]:
+    """Return one contestant for each kind of Bokeh server."""
+    contestants = bench.isolated()
+    names = {contestant.name for contestant in contestants}
+    return [contestant for contestant in contestants if contestant.same_server_as not in names]
 
 
 async def measure(bench: Bench) -> None:
     plan = bench.plan
-    bench.results.remark(
-        f"Stalls: {plan.expiring} pages whose browser never comes; their sessions live {plan.lifetime:g} s. "
-        f"A slow answer is one of more than {SLOW:g} s to a bystander who asks every {PERIOD:g} s. "
-        "Contestants with the same kind of server behind them are measured once."
+    bench.results.add_remark(
+        f"Stalls: {plan.expiring_sessions} pages without a websocket, whose sessions expire after "
+        f"{plan.expiring_lifetime:g} s. A slow answer takes more than {SLOW:g} s; probes send a request "
+        f"{PERIOD:g} s after each answer. Contestants with the same kind of Bokeh server are measured once."
     )
-    for turn in range(max(1, plan.starts // 3)):
-        for contestant in chosen(bench):
-            with bench.counted(NAME, contestant):
-                async with bench.running(contestant, plan.lifetime) as site:
-                    await _blocking(bench, site, turn)
-                    await _expiring(bench, site, turn)
-            bench.say(f"{NAME}: {contestant.name}")
+    for round_number in range(max(1, plan.starts // 3)):
+        for contestant in distinct_servers(bench):
+            with bench.record_failures(NAME, contestant):
+                async with bench.running(contestant, plan.expiring_lifetime) as site:
+                    await _measure_blocking(bench, site, round_number)
+                    await _measure_expiring(bench, site, round_number)
+            bench.log(f"{NAME}: {contestant.name}")
 
 
-class Bystander:
-    """Somebody with an open session who asks a small question again and again."""
+class LatencyProbe:
+    """Repeat a request and record the latencies in seconds."""
 
-    def __init__(self) -> None:
-        self._answers: list[float] = []
-        self._asked_at: float | None = None
-        self._stalled_at = time.perf_counter()
+    def __init__(self, request: Callable[[], Awaitable[object]]) -> None:
+        self._request = request
+        self._latencies: list[float] = []
+        self._sent_at: float | None = None
+        self._last_stall = time.perf_counter()
 
-    async def ask(self, question: Callable[[], Awaitable[object]]) -> None:
+    async def run(self) -> None:
         while True:
-            self._asked_at = begin = time.perf_counter()
-            await question()
-            self._asked_at = None
+            self._sent_at = sent_at = time.perf_counter()
+            await self._request()
+            self._sent_at = None
             now = time.perf_counter()
-            self._answers.append(now - begin)
-            if now - begin > SLOW:
-                self._stalled_at = now
+            self._latencies.append(now - sent_at)
+            if now - sent_at > SLOW:
+                self._last_stall = now
             await asyncio.sleep(PERIOD)
 
-    def answers(self) -> list[float]:
-        """Return the seconds of all answers, and of the one that is still waited for if it is slow."""
-        waiting = 0.0 if self._asked_at is None else time.perf_counter() - self._asked_at
-        return [*self._answers, waiting] if waiting > SLOW else list(self._answers)
+    def latencies(self) -> list[float]:
+        """Return all latencies; an unanswered request counts if it is slow already."""
+        pending = 0.0 if self._sent_at is None else time.perf_counter() - self._sent_at
+        return [*self._latencies, pending] if pending > SLOW else list(self._latencies)
 
     def stalled(self) -> float:
-        """Return the seconds in slow answers."""
-        return sum(answer for answer in self.answers() if answer > SLOW)
+        """Return the sum of all latencies that count as a stall."""
+        return sum(latency for latency in self.latencies() if latency > SLOW)
 
-    def calm(self) -> float:
-        """Return the seconds since the last slow answer."""
-        if self._asked_at is not None and time.perf_counter() > self._asked_at + SLOW:
+    def quiet_for(self) -> float:
+        """Return the seconds since the last stall."""
+        if self._sent_at is not None and time.perf_counter() > self._sent_at + SLOW:
             return 0.0
-        return time.perf_counter() - self._stalled_at
+        return time.perf_counter() - self._last_stall
 
 
-async def _expiring(bench: Bench, site: Site, turn: int) -> None:
-    socket = await site.attach("sliders")
+async def _measure_expiring(bench: Bench, site: Site, round_number: int) -> None:
+    """Let many sessions expire; probe an open session and the cheap route."""
+    lifetime = bench.plan.expiring_lifetime
+    websocket = await site.connect("sliders")
     begin = time.perf_counter()
-    await site.visit_many("sliders", bench.plan.expiring)
-    made = time.perf_counter()
-    if made > begin + bench.plan.lifetime:
-        bench.results.fail(NAME, site.name, "the first sessions ended before the last was made")
-    cheap = site.url + site.contestant.cheap
-    session, route = Bystander(), Bystander()
-    tasks = [
-        asyncio.create_task(session.ask(socket.exchange)),
-        asyncio.create_task(route.ask(lambda: plain(site.http, cheap, LIMIT))),
-    ]
+    await site.visit_many("sliders", bench.plan.expiring_sessions)
+    created = time.perf_counter()
+    if created > begin + lifetime:
+        bench.results.add_failure(NAME, site.name, "sessions expired before the last one was created")
+    session = LatencyProbe(websocket.request_server_info)
+    route = LatencyProbe(lambda: time_request(site.http, site.cheap_url, TIMEOUT))
+    tasks = [asyncio.create_task(probe.run()) for probe in (session, route)]
     try:
-        # Until the last of them has ended, and it has been calm for a while.
-        expected = made + bench.plan.lifetime + site.check + CALM
-        while time.perf_counter() < expected or min(session.calm(), route.calm()) < CALM:
-            if time.perf_counter() > made + LIMIT:
-                bench.results.fail(NAME, site.name, f"still not calm {LIMIT:g} s after the last page")
+        # Wait until the last session has expired, and then for a time without stalls.
+        expected = created + lifetime + site.check_interval + QUIET
+        while time.perf_counter() < expected or min(session.quiet_for(), route.quiet_for()) < QUIET:
+            if time.perf_counter() > created + TIMEOUT:
+                bench.results.add_failure(NAME, site.name, f"still stalls {TIMEOUT:g} s after the last page")
                 break
             for task in tasks:
                 if task.done():
-                    raise task.exception() or Failed("the bystander has gone")
+                    raise task.exception() or VisitError("a probe ended early")
             await asyncio.sleep(0.2)
         add = bench.results.add
-        add(STALLED, site.name, turn, [session.stalled()])
-        add(LONGEST, site.name, turn, [max(session.answers())])
-        add(PAGES_STALLED, site.name, turn, [route.stalled()])
+        add(STALLED, site.name, round_number, [session.stalled()])
+        add(LONGEST, site.name, round_number, [max(session.latencies())])
+        add(ROUTE_STALLED, site.name, round_number, [route.stalled()])
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    await socket.close()
+    await websocket.close()
 
 
-async def _blocking(bench: Bench, site: Site, turn: int) -> None:
-    watched, blocker = await site.attach("sliders"), await site.attach("blocker")
-    model = await blocker.find("offset")
-    answers = await _answers_beside(watched, blocker.change(model, BLOCK))
-    bench.results.add(BLOCKED, site.name, turn, [max(answers)])
-    answers = await _answers_beside(watched, site.attach("slow"))
-    bench.results.add(STARTED, site.name, turn, [max(answers)])
-    await asyncio.gather(watched.close(), blocker.close())
+async def _measure_blocking(bench: Bench, site: Site, round_number: int) -> None:
+    """Probe an open session while a callback of another one blocks, and while a slow one is created."""
+    probed, blocker = await site.connect("sliders"), await site.connect("blocker")
+    slider = await blocker.find_model("offset")
+    latencies = await _latencies_during(blocker.move_slider(slider, BLOCK), probed)
+    bench.results.add(BLOCKED, site.name, round_number, [max(latencies)])
+    latencies = await _latencies_during(site.connect("slow"), probed)
+    bench.results.add(STARTED, site.name, round_number, [max(latencies)])
+    await asyncio.gather(probed.close(), blocker.close())
 
 
-async def _answers_beside(watched: Socket, work: Awaitable[object]) -> list[float]:
-    """Return the seconds of a bystander's answers while something else is done."""
-    bystander = Bystander()
-    task = asyncio.create_task(bystander.ask(watched.exchange))
+async def _latencies_during(work: Awaitable[object], probed: BokehWebsocket) -> list[float]:
+    """Return the latencies of an open session while ``work`` is done."""
+    probe = LatencyProbe(probed.request_server_info)
+    task = asyncio.create_task(probe.run())
     try:
         await asyncio.sleep(4 * PERIOD)
         await work
         await asyncio.sleep(4 * PERIOD)
         if task.done():
-            raise task.exception() or Failed("the bystander has gone")
+            raise task.exception() or VisitError("a probe ended early")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    return bystander.answers()
+    return probe.latencies()

@@ -1,4 +1,4 @@
-"""``server_document`` in Flask: the page holds a script tag, and the browser makes the session."""
+"""``server_document`` in Flask: the page contains a script tag, and the browser creates the session."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The recipe in Quart as one writes it first: Bokeh's blocking call in the default executor, nothing else."""
+"""The classic recipe in Quart: the route pulls a session in the default executor."""
 
 import asyncio
 import os

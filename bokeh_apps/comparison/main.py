@@ -1,6 +1,6 @@
 """Comparison
 
-What pages, plots and sliders take here and elsewhere: the last results of python -m benchmarks.
+Charts of the last results of python -m benchmarks: this project and other ways to serve Bokeh applications.
 """
 
 import json
@@ -17,10 +17,10 @@ OURS = "#14639e"
 OTHERS = "#b3bfcc"
 MEASURES = {
     "first-plot": "Time to first plot in a browser",
-    "slider": "What a person feels in an open page",
+    "slider": "Updates of an open page in a browser",
     "pages": "Pages with new sessions",
     "round-trips": "Round trips on open websockets",
-    "stalls": "What others do to a bystander",
+    "stalls": "Stalls of an open session",
     "resources": "Descriptors, threads, memory",
     "lifetimes": "Start and stop",
 }
@@ -28,7 +28,7 @@ PLACES = (
     Path(os.environ.get("BENCHMARK_RESULTS", "benchmark-results")) / "results.json",
     Path(__file__).parent / "results.json",
 )
-"""The last run in this folder, or the one that comes with this application."""
+"""Results of the last run in the working directory, else those that are installed with this application."""
 
 
 def load() -> dict:
@@ -36,7 +36,7 @@ def load() -> dict:
 
 
 def figures_of(quantity: dict, titles: dict) -> dict[str, list]:
-    """Return the bars of one quantity, the worst first, for a chart is filled from below."""
+    """Return the bars of one quantity, the worst first: the first bar is at the bottom of the chart."""
     sign = 1 if quantity["better"] == "higher" else -1
     rows = sorted(quantity["contestants"].items(), key=lambda row: sign * row[1]["median"])
     return {
@@ -78,11 +78,11 @@ def chart(quantity: dict, titles: dict) -> UIElement:
 
 
 def about(results: dict) -> str:
-    """Return where the figures come from, as HTML."""
+    """Return date, machine, versions and remarks of the run, as HTML."""
     facts = results["about"]
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     absent = "".join(
-        f"<li>{escape(results['titles'].get(name, name))} did not take part: {escape(why)}</li>"
+        f"<li>{escape(results['titles'].get(name, name))} did not run: {escape(why)}</li>"
         for name, why in results["absent"].items()
     )
     remarks = "".join(f"<li>{escape(remark)}</li>" for remark in results["remarks"])

@@ -1,0 +1,1 @@
+"""What stands around the ASGI application: reverse proxies, Hypercorn's internals, shutdown."""

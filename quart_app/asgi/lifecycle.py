@@ -1,7 +1,7 @@
-"""When the site stops: known early enough to say goodbye to the browsers.
+"""What happens when the site stops: its websockets are closed first, and no process is left behind.
 
-An ASGI application hears of the stop when all connections are closed. From Python 3.12 on that is never
-while a websocket is open (hypercorn#308), so we look at what tells Hypercorn's worker itself.
+Hypercorn ends the lifespan when all connections are closed. On Python 3.12 and newer an open websocket blocks
+that (hypercorn#308), so the worker's own events are polled.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.synchronize import SemLock
 from multiprocessing.util import Finalize
 from typing import Any
 
+from quart_app.asgi.hypercorn import Worker
+from quart_app.asgi.proxies import ASGI
+
 log = logging.getLogger(__name__)
 
-POLL = 0.1
-"""Seconds between two looks at Hypercorn's event, as Hypercorn's own."""
-GRACE = 0.5
-"""Seconds above Hypercorn's own ``graceful_timeout`` until a worker that cannot stop is ended."""
+POLL_INTERVAL = 0.1
+"""Seconds between two checks whether the worker stops; Hypercorn's own interval."""
+GRACE_PERIOD = 0.5
+"""Seconds above Hypercorn's ``graceful_timeout`` until a worker that cannot stop is ended."""
 
 
 @contextmanager
-def ending_with_the_web_server() -> Iterator[None]:
-    """End this worker, once, when the web server that started it is killed.
+def stop_with_parent_process() -> Iterator[None]:
+    """Send this worker a SIGTERM when the main process of the web server has been killed.
 
-    Hypercorn's worker would live on, keep the port, and with it every Bokeh server of ours.
+    Hypercorn's worker would live on, and keep the port and our Bokeh servers.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -37,84 +39,70 @@ def ending_with_the_web_server() -> Iterator[None]:
         return
     loop = asyncio.get_running_loop()
 
-    def end() -> None:
-        loop.remove_reader(parent.sentinel)  # which can be read from now on, at every turn of the loop
+    def stop() -> None:
+        loop.remove_reader(parent.sentinel)  # it stays readable
         os.kill(os.getpid(), signal.SIGTERM)
 
-    loop.add_reader(parent.sentinel, end)
+    loop.add_reader(parent.sentinel, stop)
     try:
         yield
     finally:
         loop.remove_reader(parent.sentinel)
 
 
-async def watch_for_stop(stop: Callable[[], object]) -> None:
-    """Call ``stop`` when Hypercorn is about to stop; return at once under other servers.
+class StopWatcher:
+    """ASGI middleware that notices when Hypercorn stops this worker."""
 
-    Cancel this when the application itself is told: that means all connections are closed. Where that
-    does not come in time, for connections that are not ours, it ends the process.
-    """
-    event, config = _hypercorn()
-    if event is None:
-        return
-    patience = getattr(config, "graceful_timeout", 3.0) + GRACE
+    def __init__(self, app: ASGI) -> None:
+        self.app = app
+        self._worker = Worker()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._worker.observe(send)
+        await self.app(scope, receive, send)
+
+    async def watch(self, on_stop: Callable[[], object]) -> None:
+        """Call ``on_stop`` when the worker stops; return at once under other servers.
+
+        Cancel this when the lifespan ends. If other connections delay that past the graceful timeout, this
+        ends the worker process.
+        """
+        worker = self._worker
+        if not worker.is_present:
+            return
+        timeout = worker.graceful_timeout + GRACE_PERIOD
+        if worker.stop_event is not None:
+            _handle_sigterm(worker.stop_event, timeout)
+        while not worker.is_stopping:  # noqa: ASYNC110, the event is of another process
+            await asyncio.sleep(POLL_INTERVAL)
+        on_stop()
+        if worker.stop_event is None:  # this process may have other things to do
+            return
+        await asyncio.sleep(timeout)
+        log.warning("Connections are still open %g s after the stop: ending this worker", timeout)
+        if worker.stop_event.is_set():
+            _end_as_terminated()
+        os._exit(0)  # ``--max-requests``: Hypercorn replaces a worker that exits with 0
+
+
+def _handle_sigterm(stop_event: Any, timeout: float) -> None:
+    """Stop all workers on SIGTERM. timeout: seconds for a worker that is stopping already."""
     loop = asyncio.get_running_loop()
 
     def terminate() -> None:
-        if event.is_set():
-            # Hypercorn terminates all workers when the first has ended, in the middle of their own good
-            # order, and their children would be left behind.
-            loop.call_later(patience, _end_as_terminated)
+        if stop_event.is_set():
+            # When one worker has ended, Hypercorn terminates the others. They first finish their own
+            # shutdown: otherwise their child processes would be left behind.
+            loop.call_later(timeout, _end_as_terminated)
         else:
-            event.set()
-            # Hypercorn would start a worker again that ended in good order.
+            stop_event.set()
+            # Exit by SIGTERM: Hypercorn would replace a worker that exits with 0.
             Finalize(None, _end_as_terminated, exitpriority=0)
 
-    with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; another thread than the main one
+    with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; not the main thread
         loop.add_signal_handler(signal.SIGTERM, terminate)
-    while not event.is_set():  # noqa: ASYNC110, it is of another process
-        await asyncio.sleep(POLL)
-    stop()
-    await asyncio.sleep(patience)
-    log.warning("Connections are still open %g s after the stop: this worker ends without them", patience)
-    _end_as_terminated()
-
-
-def _hypercorn() -> tuple[Any, Any]:
-    """Return the event that stops Hypercorn's workers, and its configuration; None under other servers."""
-    # Its worker is a process that has them among its arguments.
-    arguments = getattr(multiprocessing.current_process(), "_kwargs", None) or {}
-    event = arguments.get("shutdown_event")
-    is_one = hasattr(event, "is_set") and hasattr(event, "set")
-    return (event, arguments.get("config")) if is_one else (None, None)
 
 
 def _end_as_terminated() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def end_as_failed() -> None:
-    """End Hypercorn's main process, whose only worker cannot start, with a status that is not 0.
-
-    Hypercorn (0.18) ends with 0 whatever its workers' status was: whoever watches over it would take a wrong
-    setting for a good end. Nothing is done under other servers.
-    """
-    event, _ = _hypercorn()
-    parent = multiprocessing.parent_process()
-    if event is None or parent is None or parent.pid is None:
-        return
-    for semaphore in _semaphores(event):
-        # Else Python warns that nobody does. (Another worker that failed may have done it.)
-        with suppress(OSError, AttributeError):
-            SemLock._cleanup(semaphore._semlock.name)  # type: ignore[attr-defined]
-    with suppress(ProcessLookupError):
-        os.kill(parent.pid, signal.SIGUSR1)
-
-
-def _semaphores(thing: object) -> Iterator[Any]:
-    for value in vars(thing).values():
-        if isinstance(value, SemLock):
-            yield value
-        elif hasattr(value, "__dict__"):
-            yield from _semaphores(value)

@@ -1,19 +1,25 @@
-"""What a reverse proxy says about a request: believed when the proxy is one of BOKEH_TRUSTED_PROXIES.
+"""The X-Forwarded-… headers of reverse proxies, for peers in BOKEH_TRUSTED_PROXIES.
 
-Hypercorn's ProxyFixMiddleware counts hops instead of asking who is speaking, knows no path prefix, and
-gives websockets the scheme ``https``; so this is a middleware of its own.
+Hypercorn's ProxyFixMiddleware counts hops and does not check the peer's address, has no path prefix, and sets
+the scheme of websockets to ``https``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Protocol
 from urllib.parse import quote
 
+log = logging.getLogger(__name__)
+
 Network = IPv4Network | IPv6Network
 UNIX = "unix"
-"""Stands for whoever comes through a Unix socket."""
+"""Stands for clients of a Unix socket, which have no address."""
+PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+"""A path that stays on this host in every URL: no ``//``, ``..``, ``\\``, ``?``, ``#`` or percent sign."""
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -22,19 +28,28 @@ class ASGI(Protocol):
 
 
 class TrustedProxies:
-    """ASGI middleware that puts scheme, host, client and path prefix of a request in their places.
+    """ASGI middleware that sets scheme, host, client and path prefix of a request as a proxy reports them.
 
-    ``peers`` says who is believed; nobody is until it is set.
+    ``peers``: the proxies that are trusted; none by default.
     """
 
     def __init__(self, app: ASGI) -> None:
         self.app = app
         self.peers: tuple[Network | str, ...] = ()
+        self._has_warned = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self.peers and scope["type"] in ("http", "websocket"):
-            scope = forwarded(scope, self.peers)
+            scope = forwarded(scope, self.peers, self._warn)
         await self.app(scope, receive, send)
+
+    def _warn(self, prefix: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "Ignored the X-Forwarded-Prefix %a from a trusted proxy: it is not a plain path",
+                prefix[:100],
+            )
 
 
 def parse_peers(text: str) -> tuple[Network | str, ...]:
@@ -43,8 +58,15 @@ def parse_peers(text: str) -> tuple[Network | str, ...]:
     return tuple(UNIX if word.lower() == UNIX else ip_network(word, strict=False) for word in words)
 
 
-def forwarded(scope: Mapping[str, Any], peers: Sequence[Network | str]) -> Mapping[str, Any]:
-    """Return the scope as the browser's request was, or the same scope if its peer is not believed."""
+def forwarded(
+    scope: Mapping[str, Any],
+    peers: Sequence[Network | str],
+    on_bad_prefix: Callable[[str], object] = lambda prefix: None,
+) -> Mapping[str, Any]:
+    """Return the scope of the browser's request, or the same scope if the peer is not trusted.
+
+    on_bad_prefix: called with a path prefix that is not used, because it is not a plain path.
+    """
     client = scope.get("client")
     if not is_trusted(client[0] if client else UNIX, peers):
         return scope
@@ -62,9 +84,11 @@ def forwarded(scope: Mapping[str, Any], peers: Sequence[Network | str]) -> Mappi
     if host := _value(scope["headers"], b"x-forwarded-host", hops):
         others = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
         new["headers"] = [(b"host", host.encode("latin-1")), *others]
-    prefix = (_value(scope["headers"], b"x-forwarded-prefix", hops) or "").rstrip("/")
-    if prefix.startswith("/"):
-        # Such a proxy has cut the prefix off; an ASGI path has it.
+    prefix = _value(scope["headers"], b"x-forwarded-prefix", hops).removesuffix("/")
+    if prefix and not PREFIX.fullmatch(prefix):
+        on_bad_prefix(prefix)
+    elif prefix:
+        # The proxy has removed the prefix from the path; in ASGI the path includes it.
         new["root_path"] = prefix + scope.get("root_path", "")
         new["path"] = prefix + scope["path"]
         if scope.get("raw_path") is not None:
@@ -92,6 +116,6 @@ def _values(headers: Headers, name: bytes) -> list[str]:
 
 
 def _value(headers: Headers, name: bytes, hops: int) -> str:
-    """Return what the outermost trusted proxy said: what stands before that may be anybody's."""
+    """Return the value of the outermost trusted proxy: those before it may be forged."""
     values = _values(headers, name)
     return values[-min(hops, len(values))] if values else ""

@@ -1,4 +1,4 @@
-"""The garbage collector of a server process, at moments that nobody notices."""
+"""When a server process collects garbage: not for every session that ends, and where the pause is short."""
 
 from __future__ import annotations
 
@@ -10,90 +10,94 @@ from time import monotonic
 
 from tornado.ioloop import PeriodicCallback
 
+from quart_app.protocol.describe import APP_MODULE_PREFIX
+
 log = logging.getLogger(__name__)
 
-QUIET = 1.0
-"""Seconds without the end of a session that are waited for: when many expire, their objects go first."""
-PATIENCE = 10.0
-"""Seconds after which that moment is not waited for any longer."""
-REST = 5.0
-"""Seconds between two full collections, at the least."""
-SHARE = 50
-"""A collection that took t seconds is followed by at least SHARE * t seconds without one."""
-SHORT = 0.05
-"""Seconds of a collection that may come as soon as there is something to collect."""
-FEW = 5
-"""So many live sessions may be kept out of all later collections together with what was imported."""
+CHECK_INTERVAL = 0.5
+"""Seconds between two looks at the schedule."""
+DELAY_AFTER_END = 1.0
+"""Seconds after the last end of a session before a collection: when many expire, they end first."""
+MAX_DELAY = 10.0
+"""Seconds after the first end of a session during which DELAY_AFTER_END applies."""
+MIN_INTERVAL = 5.0
+"""Seconds between two collections."""
+MAX_TIME_SHARE = 0.02
+"""Share of the time for collections: one of t seconds is followed by at least 50 * t without one."""
+SHORT_PAUSE = 0.05
+"""Seconds. If the next collection is expected to be shorter, one ended session is enough to start it."""
+FREEZE_MAX_LIVE = 5
+"""Live sessions up to which ``gc.freeze()`` is called: their objects are never collected either."""
 
 
-class Collector:
+class CollectionSchedule:
     """Makes one full garbage collection for all sessions that have ended since the last one.
 
-    It stands in for the module ``gc`` where Bokeh calls ``gc.collect()`` at the end of each session. A full
-    collection looks at every object of every live session: 0.1 s and more for 400 small ones. So it comes
-    when it is short, or when as many sessions have ended as are alive, and never often. What lives as long
-    as the process, that is what was imported, is kept out of it.
+    A full collection visits the objects of all live sessions: 0.1 s and more for 400 small ones. It is due
+    when it is expected to be short, or when as many sessions have ended as are alive. What was imported is
+    frozen, which keeps it out of all collections. It replaces the name ``gc`` in
+    ``bokeh.document.document``, so that Bokeh's ``gc.collect()`` only records the end of a session.
 
-    live: returns the number of live sessions.
+    count_live: returns the number of live sessions.
     """
 
-    def __init__(self, live: Callable[[], int]) -> None:
-        self._live = live
+    def __init__(self, count_live: Callable[[], int]) -> None:
+        self._count_live = count_live
         self._ended = 0
         self._first_end = self._last_end = 0.0
-        self._rests_until = 0.0
+        self._earliest = 0.0
         self._cost = 0.0
         """Seconds of a collection for each live session."""
-        self._modules = 0
+        self._frozen_modules = 0
 
     def collect(self) -> None:
-        """Note that a session has ended."""
-        self.note_end(monotonic())
+        """Note that a session has ended. Bokeh calls this as ``gc.collect``."""
+        self.record_session_end(monotonic())
 
-    def note_end(self, now: float) -> None:
+    def record_session_end(self, now: float) -> None:
         if not self._ended:
             self._first_end = now
         self._ended += 1
         self._last_end = now
 
-    def note_collection(self, now: float, seconds: float) -> None:
-        """Take notice that a collection has ended now, and how long it took."""
+    def record_collection(self, now: float, seconds: float) -> None:
+        """Note that a collection has ended, and how long it took."""
         self._ended = 0
-        self._cost = seconds / max(FEW, self._live())
-        self._rests_until = now + max(REST, SHARE * seconds)
+        self._cost = seconds / max(FREEZE_MAX_LIVE, self._count_live())
+        self._earliest = now + max(MIN_INTERVAL, seconds / MAX_TIME_SHARE)
 
     def is_due(self, now: float) -> bool:
-        if not self._ended or now < self._rests_until:
+        if not self._ended or now < self._earliest:
             return False
-        if now - self._last_end < QUIET and now - self._first_end < PATIENCE:
+        if now - self._last_end < DELAY_AFTER_END and now - self._first_end < MAX_DELAY:
             return False
-        live = self._live()
-        return live * self._cost <= SHORT or self._ended >= live
+        live = self._count_live()
+        return live * self._cost <= SHORT_PAUSE or self._ended >= live
 
     def start(self) -> None:
-        """Take over from Python, and collect now and then for as long as the loop runs."""
-        self._keep_out()
+        """Take full collections over from Python for as long as the loop runs."""
+        self._freeze()
         young, middle, _ = gc.get_threshold()
-        # Python would make full collections of its own, at any moment.
         gc.set_threshold(young, middle, 1_000_000)
-        PeriodicCallback(self._tick, 500).start()
+        PeriodicCallback(self._check, CHECK_INTERVAL * 1000).start()
 
-    def _tick(self) -> None:
+    def _check(self) -> None:
         if self.is_due(monotonic()):
             start = monotonic()
             ended, found = self._ended, gc.collect()
-            self.note_collection(monotonic(), monotonic() - start)
-            log.debug("Collected %d objects of %d sessions in %.3f s", found, ended, monotonic() - start)
-        elif _imported() > self._modules and self._live() <= FEW:
-            self._keep_out()
+            seconds = monotonic() - start
+            self.record_collection(monotonic(), seconds)
+            log.debug("Collected %d objects of %d ended sessions in %.3f s", found, ended, seconds)
+        elif count_modules() > self._frozen_modules and self._count_live() <= FREEZE_MAX_LIVE:
+            self._freeze()
 
-    def _keep_out(self) -> None:
-        """Leave what is alive now out of all later collections; what is garbage now would stay for ever."""
+    def _freeze(self) -> None:
+        """Keep all live objects out of later collections; collect first, because frozen garbage stays."""
         gc.collect()
         gc.freeze()
-        self._modules = _imported()
+        self._frozen_modules = count_modules()
 
 
-def _imported() -> int:
-    """Return how many modules there are, without those of sessions."""
-    return sum(not name.startswith("bokeh_app_") for name in sys.modules)
+def count_modules() -> int:
+    """Return the number of imported modules, without those of sessions."""
+    return sum(not name.startswith(APP_MODULE_PREFIX) for name in sys.modules)

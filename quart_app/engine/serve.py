@@ -1,4 +1,4 @@
-"""``python -m quart_app.engine.serve``: ``bokeh serve``, with every flag of it, and the corrections."""
+"""``python -m quart_app.engine.serve``: ``bokeh serve`` with admission, health, drain and patches."""
 
 from __future__ import annotations
 
@@ -19,21 +19,30 @@ from bokeh.command.subcommands.serve import Serve as BokehServe
 from bokeh.server.server import Server
 from bokeh.settings import settings
 
-from quart_app.engine import handlers
-from quart_app.engine import template as page
-from quart_app.engine.admission import Gate
+from quart_app.engine import bokeh_internals, handlers, tornado_internals
+from quart_app.engine.admission import Admission
+from quart_app.engine.base_handler import ADMISSION
 from quart_app.engine.drain import Drain
-from quart_app.engine.garbage import Collector
-from quart_app.engine.guarded import GATE
+from quart_app.engine.garbage import CollectionSchedule
 from quart_app.engine.health import HealthHandler, Lag
-from quart_app.engine.patches import corrections, endings
+from quart_app.engine.patches import (
+    broken_applications,
+    improve,
+    require,
+    script_failures,
+    session_creation,
+    session_end_batches,
+    session_end_cost,
+    sys_exit,
+    websocket,
+)
 
-GRACE = 2.0
-"""Seconds between the end of the site and the end of a server that is too busy to notice."""
+FORCED_EXIT_DELAY = 2.0
+"""Seconds between the end of the site and a forced exit, for a blocked event loop."""
 
 
 class Serve(BokehServe):
-    """Bokeh's own command. ``--supervised`` is what the site adds when it starts it."""
+    """Bokeh's command with four more options. The site passes ``--supervised``."""
 
     args: ClassVar[Any] = (
         *BokehServe.args,
@@ -43,7 +52,7 @@ class Serve(BokehServe):
                 metavar="N",
                 type=int,
                 default=0,
-                help="Live sessions above which new ones are refused with 503 (default: 0, no limit)",
+                help="Refuse new sessions with 503 while there are N (default: 0, no limit)",
             ),
         ),
         (
@@ -52,7 +61,7 @@ class Serve(BokehServe):
                 metavar="SECONDS",
                 type=float,
                 default=0.3,
-                help="How long SIGTERM leaves the open websockets alone before it closes them with 1012 "
+                help="Time between SIGTERM and the close of the open websockets, with code 1012 "
                 "(default: 0.3)",
             ),
         ),
@@ -60,65 +69,68 @@ class Serve(BokehServe):
             "--uvloop",
             Argument(
                 action="store_true",
-                help="Run on uvloop's event loop, as servers of a site that does",
+                help="Run on the event loop of uvloop, which must be installed",
             ),
         ),
         (
             "--supervised",
             Argument(
                 action="store_true",
-                help="Report readiness on the socket at standard input and end when it closes; leave out "
-                "applications that cannot be loaded and report them",
+                help="For a parent process: report the port on the socket at standard input, exit when that "
+                "is closed, and report applications that cannot be loaded instead of exiting",
             ),
         ),
     )
 
     def invoke(self, args: argparse.Namespace) -> None:
-        self._lifeline = hold_lifeline() if args.supervised else None
+        self._parent = watch_parent() if args.supervised else None
         if args.uvloop:
             use_uvloop()
         self._broken: dict[str, str] = {}
-        self._gate = Gate(args.max_sessions)
-        self._collector = Collector(lambda: self._gate.live)
+        self._admission = Admission(args.max_sessions)
+        self._schedule = CollectionSchedule(lambda: self._admission.session_count)
         self._lag = Lag()
-        self._grace = args.drain_seconds
-        corrections.apply(
-            corrections.note_failures,
-            corrections.survive_callbacks_that_exit,
-            corrections.free_the_id_of_a_failed_session,
-            endings.end_sessions_in_batches,
-            partial(endings.end_documents_without_collecting, self._collector),
-            endings.end_lifecycles_without_collecting,
-            endings.let_models_go,
-            endings.end_modules_without_searching,
-            handlers.install,
-            page.install,
+        self._drain_seconds = args.drain_seconds
+        require(bokeh_internals.check, tornado_internals.check, script_failures.record_failures)
+        improve(
+            sys_exit.survive_in_scripts,
+            sys_exit.survive_in_callbacks,
+            session_creation.free_failed_ids,
+            session_end_batches.discard_in_batches,
+            partial(session_end_cost.schedule_collections, self._schedule),
+            session_end_cost.run_destroyed_callbacks,
+            session_end_cost.release_default_values,
+            session_end_cost.release_modules,
+            websocket.disable_nagle,
+            websocket.coalesce_frames,
+            websocket.use_valid_close_codes,
         )
         if args.supervised:
-            corrections.apply(partial(corrections.leave_out_broken_applications, self._broken))
+            improve(partial(broken_applications.skip_broken_applications, self._broken))
         level = settings.py_log_level(args.log_level)
         logging.getLogger("quart_app").setLevel(logging.INFO if level is None else level)
         super().invoke(args)
 
     def customize_kwargs(self, args: argparse.Namespace, server_kwargs: dict[str, Any]) -> dict[str, Any]:
+        require(handlers.install)  # all applications are loaded, and the server is not yet created
         health = (r"/healthz", HealthHandler, {"lag": self._lag})
-        return {**server_kwargs, GATE: self._gate, "extra_patterns": [health]}
+        return {**server_kwargs, ADMISSION: self._admission, "extra_patterns": [health]}
 
     def customize_server(self, server: Server) -> Server:
-        self._gate.contexts = server._tornado.applications.values()
-        server.io_loop.add_callback(self._collector.start)
+        self._admission.contexts = server._tornado.applications.values()
+        drain = Drain(self._admission, self._drain_seconds, server.io_loop.stop)
+        server._sigterm = drain.start  # type: ignore[method-assign]
+        server.io_loop.add_callback(self._schedule.start)
         server.io_loop.add_callback(self._lag.start)
-        server._sigterm = Drain(self._gate, self._grace, server.io_loop.stop)  # type: ignore[method-assign]
-        lifeline = self._lifeline
-        if lifeline is not None:
+        if self._parent is not None:
             report = json.dumps({"port": server.port, "broken": self._broken}).encode() + b"\n"
-            # Ready when the loop runs: after the applications' on_server_loaded.
-            server.io_loop.add_callback(lifeline.sendall, report)
+            # The loop runs after the applications' on_server_loaded.
+            server.io_loop.add_callback(self._parent.sendall, report)
         return server
 
 
 def use_uvloop() -> None:
-    """Have Tornado make its event loops with uvloop. Exits where that is not installed."""
+    """Let Tornado create event loops of uvloop. Exits where that is not installed."""
     try:
         import uvloop
     except ImportError:
@@ -126,23 +138,23 @@ def use_uvloop() -> None:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
-def hold_lifeline() -> socket.socket:
-    """Take the socket at standard input, and end this process as soon as its other end is closed."""
-    lifeline = socket.socket(fileno=os.dup(0))
+def watch_parent() -> socket.socket:
+    """Exit when the parent process closes its end of the socket at standard input. Returns the socket."""
+    parent = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
 
     def wait() -> None:
         try:
-            lifeline.recv(1)
+            parent.recv(1)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(GRACE)
+            time.sleep(FORCED_EXIT_DELAY)
             os._exit(1)
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
-    return lifeline
+    threading.Thread(target=wait, name="watch-parent", daemon=True).start()
+    return parent
 
 
 def main() -> None:

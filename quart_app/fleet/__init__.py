@@ -1,0 +1,1 @@
+"""Starts, watches and restarts Bokeh servers, and picks one for a session."""

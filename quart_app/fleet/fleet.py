@@ -1,51 +1,46 @@
-"""All Bokeh servers of a site, and which of them takes the next session."""
+"""The Bokeh servers of a site: their processes, and which of them makes the next session."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import os
 import socket
-from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, aclosing
 from time import monotonic
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from bokeh.server.util import check_allowlist
 from bokeh.settings import settings as bokeh_settings
 
 from quart_app.catalogue import BokehApp, discover
+from quart_app.fleet.placement import placement_order
 from quart_app.fleet.server import Server, State
 from quart_app.fleet.supervisor import Supervisor
-from quart_app.fleet.watch import wait_for_change
+from quart_app.fleet.watch import require_watchfiles, watch_folder
+from quart_app.protocol.keys import session_key
 from quart_app.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
 
-def by_turns(servers: Iterable[Server]) -> list[Server]:
-    """Order the servers that can take a session: the least recently used first, resting ones last."""
-    running = (server for server in servers if server.is_running)
-    return sorted(running, key=lambda server: (server.is_resting, server.used_at))
-
-
 class Fleet:
-    """The servers named in the settings, or processes of our own that live as long as ``async with`` does."""
+    """The servers that BOKEH_SERVERS names, or processes of the site that run inside ``async with``."""
 
     def __init__(self, settings: Settings, applications: dict[str, BokehApp]) -> None:
         self._settings = settings
         self._applications = applications
         self._stack = AsyncExitStack()
         self.servers: list[Server] = []
-        self.origins: list[str] | None = None
-        """Hosts whose pages may open a websocket to our own servers; None: others decide that."""
+        self.allowed_origins: list[str] | None = None
+        """Hosts whose pages may open a websocket to the site's own servers. None with BOKEH_SERVERS, where
+        the servers decide."""
 
     async def __aenter__(self) -> Self:
         if self._settings.servers:
-            # Somebody else's servers: signed as Bokeh's own variables say, as with bokeh.client.
+            # Sessions are signed as Bokeh's own variables say, as with bokeh.client.
             key = bokeh_settings.secret_key_bytes() if bokeh_settings.sign_sessions() else None
             self.servers = [
                 Server(f"server-{number}", url, self._settings.public_url, secret_key=key)
@@ -53,7 +48,7 @@ class Fleet:
             ]
         else:
             async with self._stack:
-                await self._start_our_own()
+                await self._start_processes()
                 self._stack = self._stack.pop_all()
         return self
 
@@ -62,24 +57,37 @@ class Fleet:
     ) -> None:
         await self._stack.aclose()
 
-    def place(self) -> list[Server]:
-        """Return the servers to try for a new session, in this order; the first has had its turn then."""
-        servers = by_turns(self.servers)
+    def candidates(self, application: str) -> list[Server]:
+        """Return the servers to try for a new session, in this order, and record the first one as used."""
+        app, now = self._applications.get(application), monotonic()
+        servers = placement_order(self.servers, str(app.path) if app else "", now)
         if servers:
-            servers[0].used_at = monotonic()
+            servers[0].used_at = now
         return servers
+
+    def load_error(self, application: str) -> str:
+        """Return why no server of the site can run an application, in one line; empty if one may."""
+        app = self._applications.get(application)
+        if app is None or self._settings.servers:
+            return ""
+        errors = [server.load_errors.get(str(app.path), "") for server in self.servers]
+        return app.error or (errors[0] if errors and all(errors) else "")
 
     def find(self, name: str) -> Server | None:
         """Return the server of that name, whatever its state."""
         return next((server for server in self.servers if server.name == name), None)
 
-    def accepts_pages_of(self, host: str) -> bool:
+    def allows_origin(self, host: str) -> bool:
         """Whether a page opened under this host (``name`` or ``name:port``) may open a websocket."""
-        return self.origins is None or check_allowlist(host.lower(), self.origins)
+        if self.allowed_origins is None:
+            return True
+        from bokeh.server.util import check_allowlist  # imports Tornado; needed by direct delivery only
+
+        return check_allowlist(host.lower(), self.allowed_origins)
 
     async def is_ready(self) -> bool:
         """Whether a server accepts connections now."""
-        for server in by_turns(self.servers):
+        for server in placement_order(self.servers, "", monotonic()):
             address = urlsplit(server.url)
             port = address.port or (443 if address.scheme == "https" else 80)
             try:
@@ -91,11 +99,34 @@ class Fleet:
             return True
         return False
 
-    async def _start_our_own(self) -> None:
+    async def _start_processes(self) -> None:
         settings = self._settings
-        key = hmac.digest(settings.secret_key, b"quart-bokeh sessions", "sha256").hex()
+        if settings.dev:
+            require_watchfiles()
+        key = session_key(settings.secret_key)
         environment = {"BOKEH_SECRET_KEY": key, "BOKEH_SIGN_SESSIONS": "yes", **_allowed_origins()}
-        self.origins = environment["BOKEH_ALLOW_WS_ORIGIN"].split(",")
+        self.allowed_origins = environment["BOKEH_ALLOW_WS_ORIGIN"].split(",")
+        self.servers = [
+            Server(f"server-{number}", secret_key=key.encode(), state=State.STOPPED)
+            for number in range(1, settings.processes + 1)
+        ]
+        supervisors = [Supervisor(server, self._arguments, environment) for server in self.servers]
+        for supervisor in supervisors:
+            self._stack.push_async_callback(supervisor.stop)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for supervisor in supervisors:
+                    group.create_task(supervisor.start())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        if settings.dev:
+            reloading = asyncio.create_task(self._reload_on_change(supervisors))
+            self._stack.push_async_callback(asyncio.wait, [reloading])
+            self._stack.callback(reloading.cancel)
+
+    def _arguments(self) -> list[str]:
+        """Return the command line of the next server process."""
+        settings = self._settings
         lifetime = round(settings.session_lifetime * 1000)
         flags = {
             "--address": "127.0.0.1",
@@ -106,50 +137,26 @@ class Fleet:
             "--websocket-max-message-size": str(settings.max_message),
             "--max-sessions": str(settings.max_sessions),
         }
+        # Applications that a server failed to load are included: the next start may load them.
+        paths = (str(app.path) for app in self._applications.values() if not app.error)
+        return [*paths, *(word for flag in flags.items() for word in flag)]
 
-        def arguments() -> list[str]:
-            paths = (str(app.path) for app in self._applications.values() if not app.error)
-            return [*paths, *(word for flag in flags.items() for word in flag)]
-
-        self.servers = [
-            Server(f"server-{number}", secret_key=key.encode(), state=State.STOPPED)
-            for number in range(1, settings.processes + 1)
-        ]
-        supervisors = [
-            Supervisor(server, arguments, environment, self._note_broken) for server in self.servers
-        ]
-        for supervisor in supervisors:
-            self._stack.push_async_callback(supervisor.stop)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for supervisor in supervisors:
-                    group.create_task(supervisor.start())
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        if settings.dev:
-            following = asyncio.create_task(self._follow(supervisors))
-            self._stack.callback(following.cancel)
-
-    def _note_broken(self, broken: Mapping[str, str]) -> None:
-        """Remember the applications that a server could not load: path and error."""
-        for app in self._applications.values():
-            if error := broken.get(str(app.path)):
-                app.error = error
-
-    async def _follow(self, supervisors: Iterable[Supervisor]) -> None:
-        """Start the servers again whenever something in the folder of applications has changed."""
-        while True:
-            await wait_for_change(self._settings.apps)
-            log.info("The applications have changed")
-            try:
-                found = discover(self._settings.apps)
-            except SettingsError as error:
-                log.error("%s", error)
-                continue
-            self._applications.clear()
-            self._applications.update(found)
-            for supervisor in supervisors:
-                await supervisor.restart()
+    async def _reload_on_change(self, supervisors: Iterable[Supervisor]) -> None:
+        """Restart the servers, with the applications as they are then, whenever a file changes."""
+        async with aclosing(watch_folder(self._settings.apps)) as changes:
+            async for names in changes:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                log.info("%s%s changed: restarting the Bokeh servers", ", ".join(names[:3]), more)
+                try:
+                    found = await asyncio.to_thread(discover, self._settings.apps)
+                    self._applications.clear()
+                    self._applications.update(found)
+                    for supervisor in supervisors:
+                        await supervisor.restart()
+                except SettingsError as error:
+                    log.error("%s", error)
+                except Exception:
+                    log.exception("The applications could not be reloaded; the next change tries again")
 
 
 def _allowed_origins() -> dict[str, str]:
@@ -159,5 +166,5 @@ def _allowed_origins() -> dict[str, str]:
     ``--allow-websocket-origin``, takes ``name:*``.
     """
     names = ("localhost", "127.0.0.1", "[::1]", socket.gethostname().lower())
-    ours = ",".join(f"{name}:*" for name in names)
-    return {"BOKEH_ALLOW_WS_ORIGIN": os.environ.get("BOKEH_ALLOW_WS_ORIGIN") or ours}
+    local = ",".join(f"{name}:*" for name in names)
+    return {"BOKEH_ALLOW_WS_ORIGIN": os.environ.get("BOKEH_ALLOW_WS_ORIGIN") or local}

@@ -1,42 +1,50 @@
-"""One Bokeh server: where it is, how its sessions are signed, and whether it can take one."""
+"""One Bokeh server: its address, its signing key, its state and what it reported at its start."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
 
 log = logging.getLogger(__name__)
 
-REST = 2.0
-"""Seconds for which a server that could not be reached is not asked again while another one is there."""
+COOLDOWN = 2.0
+"""Seconds for which placement prefers other servers to one that could not be reached."""
 
 
 class State(Enum):
+    """The states of a server process; a server that others run is always RUNNING."""
+
     STARTING = "starting"
     RUNNING = "running"
     BACKOFF = "backoff"
+    """The process has ended; the next one starts after a delay."""
     STOPPED = "stopped"
 
 
 @dataclass(eq=False)
 class Server:
-    """A ``bokeh serve`` process, ours or somebody else's."""
+    """A ``bokeh serve`` process that the site or somebody else runs."""
 
     name: str
-    """``server-1``, ``server-2``, …: for people and in URLs."""
+    """``server-1``, ``server-2``, …: shown in logs and part of URLs."""
     url: str = ""
-    """Without a slash at the end; empty while a process of ours has no port yet."""
+    """Without a slash at the end; empty before the first process of the site has a port."""
     public_url: str = ""
-    """Where browsers find it, if that is elsewhere."""
+    """The URL that browsers use, if it is another one."""
     secret_key: bytes | None = None
-    """The key of its session ids and tokens; None: it takes unsigned ones."""
+    """Signs session ids and tokens; None: the server takes unsigned ones."""
     generation: str = ""
-    """Other for every process of ours that has this name; empty for somebody else's."""
+    """A random text for each process started under this name; empty if the site does not start it."""
     state: State = State.RUNNING
+    load_errors: Mapping[str, str] = field(default_factory=dict)
+    """The applications that the running process could not load: path and error."""
     used_at: float = 0.0
-    rests_until: float = 0.0
+    """When a new session was last placed here, as ``time.monotonic()`` counts."""
+    cooldown_until: float = 0.0
+    """When the cool-down after a failed connection ends, as ``time.monotonic()`` counts."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.url or 'no address'}, {self.state.value})"
@@ -46,20 +54,21 @@ class Server:
         return self.state is State.RUNNING
 
     @property
-    def is_resting(self) -> bool:
-        return monotonic() < self.rests_until
+    def in_cooldown(self) -> bool:
+        return monotonic() < self.cooldown_until
 
-    def change(self, state: State, why: str = "") -> None:
-        """Take a new state, and say so in the log once."""
+    def set_state(self, state: State, reason: str = "") -> None:
+        """Change the state and log the change, with its reason."""
         if state is not self.state:
+            detail = f" ({reason})" if reason else ""
+            log.info("Bokeh server %s: %s -> %s%s", self.name, self.state.value, state.value, detail)
             self.state = state
-            log.info("Bokeh server %s%s", self, f": {why}" if why else "")
 
-    def rest(self, why: str) -> None:
-        """Leave the server alone for a moment after it could not be reached."""
-        if not self.is_resting:
-            log.warning("Bokeh server %s could not be reached: %s", self, why)
-        self.rests_until = monotonic() + REST
+    def mark_unreachable(self, reason: str) -> None:
+        """Start a cool-down of COOLDOWN seconds after a connection has failed."""
+        if not self.in_cooldown:
+            log.warning("Bokeh server %s could not be reached: %s", self, reason)
+        self.cooldown_until = monotonic() + COOLDOWN
 
     def websocket_url(self, application: str) -> str:
         return f"ws{self.url.removeprefix('http')}/{application}/ws"

@@ -1,4 +1,4 @@
-"""A Bokeh server process of ours: started, watched, started again when it dies, stopped with the site."""
+"""Start a Bokeh server process of the site, restart it when it exits, and stop it with the site."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
+from typing import Any
 
 from quart_app.fleet.server import Server, State
 
 log = logging.getLogger(__name__)
 
 START_TIMEOUT = 50.0
-"""Seconds until a server that reports nothing is given up; below Hypercorn's 60 for the whole start."""
+"""Seconds until a start without a report has failed; below Hypercorn's 60 for the start of the site."""
 STOP_TIMEOUT = 2.0
-"""Seconds between TERM and KILL."""
-STEADY = 60.0
-"""Seconds after which a run counts as good, and the next back-off is short again."""
-LINE = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)", re.DOTALL)
+"""Seconds between SIGTERM and SIGKILL."""
+STABLE_AFTER = 60.0
+"""Seconds of running after which the next back-off is short again."""
+LOG_RECORD = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)", re.DOTALL)
 
 
 class StartFailed(RuntimeError):
-    """A Bokeh server of ours did not start; the message has its last lines."""
+    """A Bokeh server process did not become ready; the message has its last lines of output."""
 
 
 def backoff(failures: int) -> float:
@@ -39,53 +40,53 @@ def backoff(failures: int) -> float:
 
 
 class Supervisor:
-    """Keeps one ``python -m quart_app.engine.serve`` running for a Server and tells it the address.
+    """Keeps one ``python -m quart_app.engine.serve`` running for a Server, and records its address there.
 
-    The process holds one end of a socket pair as its standard input. It reports its port there when it
-    is ready, and it ends when our end closes: with the site, however the site ends.
+    The process has one end of a socket pair as its standard input, where it reports its port when it is
+    ready. It exits when the other end closes, so it never outlives the site.
+
+    arguments: returns the command line of the next process.
+    environment: variables added to those of this process.
     """
 
     def __init__(
-        self,
-        server: Server,
-        arguments: Callable[[], Sequence[str]],
-        environment: Mapping[str, str],
-        on_broken: Callable[[Mapping[str, str]], object],
+        self, server: Server, arguments: Callable[[], Sequence[str]], environment: Mapping[str, str]
     ) -> None:
         self.server = server
         self._arguments = arguments
-        self._on_broken = on_broken
-        self._is_wanted = asyncio.Event()
-        """Set when the next process is wanted at once."""
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        self._restart_wanted = asyncio.Event()
+        """Set when the next process is to start without a back-off."""
         self._process: asyncio.subprocess.Process | None = None
-        self._lifeline: asyncio.StreamWriter | None = None
+        self._parent_socket: asyncio.StreamWriter | None = None
         self._last_lines: deque[str] = deque(maxlen=20)
-        self._passing_on: asyncio.Task[None] | None = None
-        self._minding: asyncio.Task[None] | None = None
+        self._forwarding: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the server and return when it is ready. Raises StartFailed."""
+        """Start the process and return when it is ready. Raises StartFailed."""
         await self._launch()
-        self._minding = asyncio.create_task(self._mind())
+        self._keeping = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
-        """End the process, with KILL if TERM is not enough, and return when it is gone."""
-        if self._minding is not None:
-            self._minding.cancel()
-            await asyncio.wait([self._minding])
+        """End the process, with SIGKILL if SIGTERM is not enough, and return when it has exited."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
         await self._end()
-        self.server.change(State.STOPPED)
+        self.server.set_state(State.STOPPED)
 
     async def restart(self) -> None:
-        """End the process; the next one, with the arguments as they are now, is started at once."""
-        self._is_wanted.set()
+        """End the process; the next one starts at once, with the arguments of that moment."""
+        self._restart_wanted.set()
         await self._end()
 
     async def _launch(self) -> None:
-        self.server.change(State.STARTING)
+        self.server.set_state(State.STARTING)
         self._last_lines.clear()
-        is_uvloop = type(asyncio.get_running_loop()).__module__ == "uvloop"  # which the site has chosen
+        is_uvloop = (
+            type(asyncio.get_running_loop()).__module__ == "uvloop"
+        )  # the server process uses uvloop if this process does
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = process = await asyncio.create_subprocess_exec(
@@ -96,49 +97,63 @@ class Supervisor:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=self._environment,
-                start_new_session=True,  # Ctrl-C is for the site, which then stops its servers in good order
+                start_new_session=True,  # Ctrl-C ends the site, which then stops its servers
             )
         assert process.stdout is not None  # noqa: S101
-        self._passing_on = asyncio.create_task(self._pass_on(process.stdout))
-        reader, self._lifeline = await asyncio.open_connection(sock=ours, limit=2**24)
+        self._forwarding = asyncio.create_task(self._forward_output(process.stdout))
+        reader, self._parent_socket = await asyncio.open_connection(sock=ours, limit=2**24)
+        report = await self._read_report(reader, process)
+        self.server.load_errors = report["broken"]
+        self.server.url = f"http://127.0.0.1:{report['port']}"
+        self.server.generation = secrets.token_hex(4)
+        self.server.set_state(State.RUNNING, f"process {process.pid}, {self.server.url}")
+
+    async def _read_report(
+        self, reader: asyncio.StreamReader, process: asyncio.subprocess.Process
+    ) -> dict[str, Any]:
+        """Wait until the process reports that it is ready. Raises StartFailed."""
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 line = await reader.readline()
+                if line.endswith(b"\n"):
+                    return dict(json.loads(line))
+                # The pipe closes before asyncio knows the exit status; a signal in between would lose it.
+                await process.wait()
+            reason = f"exit status {process.returncode}"
         except TimeoutError:
-            line = b""
-        if not line.endswith(b"\n"):  # nothing, or not all
-            await self._end()
-            said = "\n".join(self._last_lines) or "it said nothing"
-            raise StartFailed(f"the Bokeh server did not start (exit status {process.returncode}):\n{said}")
-        report = json.loads(line)
-        self._on_broken(report["broken"])
-        self.server.url = f"http://127.0.0.1:{report['port']}"
-        self.server.generation = secrets.token_hex(4)
-        self.server.change(State.RUNNING, f"process {process.pid}")
+            reason = f"no report within {START_TIMEOUT:g} s"
+        await self._end()
+        output = "\n".join(self._last_lines) or "it printed nothing"
+        raise StartFailed(f"the Bokeh server did not start ({reason}):\n{output}")
 
-    async def _mind(self) -> None:
-        """Start the server again whenever it ends, for as long as nobody cancels this."""
+    async def _keep_running(self) -> None:
+        """Start the next process whenever one exits, with a back-off, until this task is cancelled."""
         failures = 0
         while True:
             assert self._process is not None  # noqa: S101
             started = monotonic()
             status = await self._process.wait()
-            self.server.change(State.BACKOFF, f"ended with status {status}")
+            self.server.load_errors = {}
+            self.server.set_state(State.BACKOFF, f"exit status {status}")
             await self._end()
-            failures = 0 if monotonic() - started > STEADY else failures + 1
+            failures = 0 if monotonic() - started > STABLE_AFTER else failures + 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(backoff(failures)):
-                    await self._is_wanted.wait()
+                    await self._restart_wanted.wait()
                     failures = 0
-            self._is_wanted.clear()
+            self._restart_wanted.clear()
             try:
                 await self._launch()
             except (StartFailed, OSError) as error:
-                log.error("Bokeh server %s: %s", self.server.name, error)
+                if not self._restart_wanted.is_set():  # else restart() has ended this start
+                    log.error("Bokeh server %s: %s", self.server.name, error)
+            except Exception:
+                log.exception("Bokeh server %s did not start", self.server.name)
+                await self._end()
 
     async def _end(self) -> None:
-        # Of this moment: a new process may be started while the old one's end is awaited.
-        process, lifeline, passing_on = self._process, self._lifeline, self._passing_on
+        # As they are now: the next process may start while this one's end is awaited.
+        process, pipe, forwarding = self._process, self._parent_socket, self._forwarding
         if process is not None:
             if process.returncode is None:
                 process.terminate()
@@ -148,24 +163,24 @@ class Supervisor:
             except TimeoutError:
                 process.kill()
                 await process.wait()
-        if lifeline is not None:
-            lifeline.close()
-        if passing_on is not None:
-            # What the process has started itself may keep the pipe open after it.
-            await asyncio.wait([passing_on], timeout=0.5)
-            passing_on.cancel()
+        if pipe is not None:
+            pipe.close()
+        if forwarding is not None:
+            # A child of the process may hold the pipe open after the process has exited.
+            await asyncio.wait([forwarding], timeout=0.5)
+            forwarding.cancel()
 
-    async def _pass_on(self, output: asyncio.StreamReader) -> None:
-        """Log what the server prints, under its name and with its level; a traceback keeps its record's."""
+    async def _forward_output(self, output: asyncio.StreamReader) -> None:
+        """Log the process's output line by line; lines without a level have that of the record before."""
         level = logging.INFO
-        rest = b""
+        partial = b""
         while chunk := await output.read(2**16):
-            *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > 2**16:  # a line without end
-                lines, rest = [*lines, rest], b""
+            *lines, partial = (partial + chunk).split(b"\n")
+            if len(partial) > 2**16:  # an endless line
+                lines, partial = [*lines, partial], b""
             for line in lines:
                 text = line.decode(errors="replace").rstrip()
                 self._last_lines.append(text)
-                if record := LINE.fullmatch(text):
+                if record := LOG_RECORD.fullmatch(text):
                     level, text = logging.getLevelNamesMapping()[record[1]], record[2]
                 log.log(level, "%s: %s", self.server.name, text)

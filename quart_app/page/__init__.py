@@ -1,0 +1,1 @@
+"""From a session to HTML, and the files that browsers load."""

@@ -1,12 +1,10 @@
-"""From a pulled session to the text that a template puts at ``{{ script|indent(4)|safe }}``."""
+"""The HTML that embeds a session: an element with a data block, and the tags that load what it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bokeh.core.types import ID
-from bokeh.embed import server_session
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
@@ -21,7 +19,7 @@ ELEMENT = Markup(
 </div>
 {loader}"""
 )
-FAILURE = Markup(
+ERROR = Markup(
     """\
 <link rel="stylesheet" href="{stylesheet}">
 <div class="bokeh-embed" data-app="{app}" data-state="error">
@@ -36,16 +34,8 @@ STYLESHEET = Markup('<link rel="stylesheet" href="{}">')
 LOADER = Markup('<script type="module" async src="{}"></script>')
 
 
-def direct(session_id: str, url: str) -> Markup:
-    """Return what the classic recipe returns: the browser then talks to the Bokeh server itself.
-
-    url: of the application on its server, as the browser reaches it.
-    """
-    return Markup(server_session(session_id=ID(session_id), url=url))
-
-
-def element(block: Mapping[str, Any], *, loader: str, stylesheet: str) -> Markup:
-    """Return an element with a data block, and our loader: the browser then talks to this site only.
+def render_element(block: Mapping[str, Any], *, loader: str, stylesheet: str) -> Markup:
+    """Return the element with its data block, and the loader, which draws the plot there.
 
     loader, stylesheet: URLs of embed.js and embed.css.
     """
@@ -54,26 +44,25 @@ def element(block: Mapping[str, Any], *, loader: str, stylesheet: str) -> Markup
         block=htmlsafe_json_dumps(block, separators=(",", ":")),
         loader=LOADER.format(loader),
         stylesheet=STYLESHEET.format(stylesheet),
-        preloads=preloads(block["bundles"]),
+        preloads=_preloads(block["bundles"]),
     )
 
 
-def preloads(urls: Sequence[str]) -> Markup:
-    """Return the tags that make a browser fetch scripts, in their order, while it still reads the page."""
-    return Markup("\n").join(map(PRELOAD.format, urls))
+def render_head(bundles: Sequence[str], *, loader: str, stylesheet: str) -> Markup:
+    """Return tags for the head of a page, so that its scripts load while its session is created."""
+    return Markup("\n").join([_preloads(bundles), STYLESHEET.format(stylesheet), LOADER.format(loader)])
 
 
-def early(urls: Sequence[str], *, loader: str, stylesheet: str) -> Markup:
-    """Return what the head of a page may have, so that its scripts run while its session is being made."""
-    return Markup("\n").join([preloads(urls), STYLESHEET.format(stylesheet), LOADER.format(loader)])
-
-
-def failure(application: str, error: EmbedError, *, stylesheet: str) -> Markup:
-    """Return what stands in a page that has begun, in place of a plot that there will not be."""
-    return FAILURE.format(
+def render_error(application: str, error: EmbedError, *, stylesheet: str) -> Markup:
+    """Return what stands in the place of the plot, in a page that was begun before the error."""
+    return ERROR.format(
         stylesheet=stylesheet,
         app=application,
         title=error.name,
         text=error.description,
         error_id=getattr(error, "id", ""),
     )
+
+
+def _preloads(urls: Sequence[str]) -> Markup:
+    return Markup("\n").join(map(PRELOAD.format, urls))

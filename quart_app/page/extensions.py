@@ -1,4 +1,4 @@
-"""Extensions of BokehJS: the scripts, styles and images that Python packages bring for their models."""
+"""Extensions of BokehJS: files that Python packages bring for their models, and the URLs that name them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from werkzeug.security import safe_join
 
-from quart_app.engine.extensions import FILES
+from quart_app.protocol.outline import EXTENSION_FILES
 
-REFERENCE = re.compile(rf"""(["'(=]\s*)(?:\./)?{re.escape(FILES)}""")
+REFERENCE = re.compile(rf"""(["'(=]\s*)(?:\./)?{re.escape(EXTENSION_FILES)}""")
 
 
 def extension_script(package: str, folders: Sequence[str] = ()) -> Path | None:
@@ -44,7 +44,7 @@ def extension_script(package: str, folders: Sequence[str] = ()) -> Path | None:
 
 
 def extension_file(package: str, path: str, folders: Sequence[str] = ()) -> Path | None:
-    """Return a file beside the script of an extension, or below; None if there is none."""
+    """Return a file in the folder of an extension's script, or below; None if there is none."""
     script = extension_script(package, folders)
     if script is None:
         return None
@@ -52,34 +52,35 @@ def extension_file(package: str, path: str, folders: Sequence[str] = ()) -> Path
     return Path(found) if found and os.path.isfile(found) else None
 
 
-class AtThisSite:
-    """How references to files of extensions lead to this site, from any page of it.
+class AssetUrlRewriter:
+    """Rewrites references to files of extensions to this site's URLs.
 
-    copies: where packages refer to the Internet for files that are here too, as in an Outline.
+    root_path: the site's path prefix.
+    cdn_to_local: maps URLs of a CDN to the paths of the same files here, as in an Outline.
     """
 
-    def __init__(self, root_path: str, copies: Mapping[str, str]) -> None:
+    def __init__(self, root_path: str, cdn_to_local: Mapping[str, str]) -> None:
         self._root_path = root_path
-        self.copies = {there: self._path(here) for there, here in copies.items()}
-        """The same, with paths that lead to this site."""
+        self.cdn_to_local = {url: self._path(path) for url, path in cdn_to_local.items()}
+        """The same, with this site's paths."""
 
     def url(self, url: str) -> str:
-        """Return where a script or style sheet is that a model names."""
-        copied = self._copied(url)
-        if copied != url or re.match(r"[a-z]+:|//", url, re.IGNORECASE):
-            return copied
+        """Return the URL of a script or style sheet that a model names."""
+        replaced = self._replace_cdn(url)
+        if replaced != url or re.match(r"[a-z]+:|//", url, re.IGNORECASE):
+            return replaced
         return self._path(re.sub(r"^[./]*", "", url))
 
     def page(self, page: str) -> str:
-        """Return an application's own page with its references leading to this site."""
-        return REFERENCE.sub(lambda found: found[1] + self._path(FILES), self._copied(page))
+        """Return the HTML of an application's own template with rewritten references."""
+        return REFERENCE.sub(lambda found: found[1] + self._path(EXTENSION_FILES), self._replace_cdn(page))
 
-    def _copied(self, text: str) -> str:
-        for there, here in self.copies.items():
-            text = text.replace(there, here)
+    def _replace_cdn(self, text: str) -> str:
+        for url, path in self.cdn_to_local.items():
+            text = text.replace(url, path)
         return text
 
     def _path(self, path: str) -> str:
-        if path.startswith(FILES):
-            path = f"bokeh/extensions/{path.removeprefix(FILES)}"
+        if path.startswith(EXTENSION_FILES):
+            path = f"bokeh/extensions/{path.removeprefix(EXTENSION_FILES)}"
         return f"{self._root_path}/{path}"

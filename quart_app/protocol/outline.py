@@ -1,4 +1,7 @@
-"""What a page must know of a session's document before it shows it."""
+"""What a page needs to know of a session's document, as plain data.
+
+Our Bokeh server sends it in the ACK of a new session, so that no page has to pull the whole document.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from bokeh.core.templates import FILE
-from bokeh.document import Document
-from bokeh.model import DataModel
+EXTENSION_FILES = "static/extensions/"
+"""The path at which a Bokeh server has the files of extensions."""
 
-from quart_app.engine.extensions import Link, copies_of, links_of
+Link = tuple[str, str, str]
+"""``script``, ``module`` or ``style``; its URL; and the global name that a module's default export gets."""
 
 
 @dataclass(frozen=True)
@@ -22,43 +25,53 @@ class Root:
 
 
 @dataclass(frozen=True)
-class Outline:
-    """The roots of a document, and what its models need in a page.
+class Template:
+    """A document's own template, rendered as a page with an empty element for each root."""
 
-    A server of ours puts it into its first message, so that a page has not to take the whole document.
-    """
+    html: str
+    elements: Mapping[str, str]
+    """The id of the element for each root id."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Summary of a document: its roots, the scripts that its models need in a page, its own template."""
 
     roots: tuple[Root, ...]
-    types: frozenset[str]
-    """Names of the model types in it whose scripts are files: not those that it defines itself."""
+    bundles: frozenset[str] = frozenset({"bokeh"})
+    """Bundles of BokehJS, such as ``bokeh-widgets``."""
+    packages: tuple[str, ...] = ()
+    """Python packages whose BokehJS extensions it uses, such as ``panel``."""
+    eval_models: tuple[str, ...] = ()
+    """Names of its model types that evaluate text as JavaScript, which needs ``'unsafe-eval'``."""
     links: Mapping[str, Sequence[Link]] = field(default_factory=dict)
-    """What each of these types, and of others that may follow them, names as its scripts and style sheets."""
-    copies: Mapping[str, str] = field(default_factory=dict)
-    """Where they refer to the Internet for files that are here too."""
-    code: str = ""
-    """The script of the types that have their implementation in their classes."""
-    has_template: bool = False
-    """Whether it has a page of its own."""
+    """By model type of another package: the scripts and style sheets that it names."""
+    cdn_to_local: Mapping[str, str] = field(default_factory=dict)
+    """Maps URLs of a CDN, to which packages refer, to the paths of the same files at the Bokeh server."""
+    models_script: str = ""
+    """The compiled script of types with an ``__implementation__``."""
+    template: Template | None = None
+    """The document's own template, if it has one."""
 
-    @classmethod
-    def of(cls, document: Document) -> Self:
-        types = {type(model) for model in document.models}
-        return cls(
-            tuple(Root(root.id, root.name) for root in document.roots),
-            frozenset(
-                type_.__qualified_model__
-                for type_ in types
-                if not (issubclass(type_, DataModel) or hasattr(type_, "__implementation__"))
-            ),
-            links_of(types),
-            copies_of(types),
-            has_template=document.template is not FILE,
-        )
+    @property
+    def root_names(self) -> list[str]:
+        """The names of the roots that have one, in the document's order."""
+        return [root.name for root in self.roots if root.name]
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        roots = tuple(Root(**root) for root in content["roots"])
-        return cls(**{**content, "roots": roots, "types": frozenset(content["types"])})
+        """Read what ``to_json`` returned. Raises LookupError or TypeError for anything else."""
+        template = content["template"]
+        return cls(
+            **{
+                **content,
+                "roots": tuple(Root(**root) for root in content["roots"]),
+                "bundles": frozenset(content["bundles"]),
+                "packages": tuple(content["packages"]),
+                "eval_models": tuple(content["eval_models"]),
+                "template": Template(**template) if template else None,
+            }
+        )
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "types": sorted(self.types)}
+        return {**asdict(self), "bundles": sorted(self.bundles)}

@@ -1,0 +1,1 @@
+"""Connects browsers to the Bokeh servers that hold their sessions."""

@@ -1,111 +1,136 @@
-"""Where each websocket frame ends: all that the relay needs to know of what it carries.
+"""Finds the boundaries of websocket frames (RFC 6455) in bytes that are forwarded unchanged.
 
-Frames are passed on as they came. To take a message apart and make it anew would cost the web process five
-times as much, a copy of the message, and what makes it one message.
+Parsing messages and serialising them again would take five times the CPU and a copy of each message.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
-CLOSE = 8
-KINDS = {0, 1, 2, CLOSE, 9, 10}
-SIZES = {126: 2, 127: 8}
-"""Bytes of the length, where seven bits do not take it."""
-
-
-class Fault(Exception):
-    """Nothing more is passed on. ``before`` is what came before, and is."""
-
-    before = b""
+OPCODE_CLOSE = 8
+OPCODES = {0, 1, 2, OPCODE_CLOSE, 9, 10}
+HEARTBEAT_PREFIX = b"\x81\x80"
+"""First bytes of a browser's empty text message; a mask follows. Bokeh has no such message."""
+EXTENDED_LENGTHS = {126: 2, 127: 8}
+"""Bytes of the extended payload length, by the value of the 7-bit length."""
 
 
-class Broken(Fault):
-    """These are no websocket frames."""
+class FrameError(Exception):
+    """Nothing more can be forwarded. ``valid``: the bytes before the frame with the error."""
+
+    valid = b""
 
 
-class TooLarge(Fault):
-    """A message is above the limit."""
+class ProtocolViolation(FrameError):
+    """The bytes are not a valid websocket frame."""
 
 
-class Frames:
-    """Follows the frames of one direction.
+class MessageTooLarge(FrameError):
+    """A message exceeds the limit."""
 
-    masked: whether each has a mask, as those of browsers have and those of servers have not.
-    max_message: bytes of the largest message to let pass.
+
+@dataclass(frozen=True)
+class CloseReason:
+    """Code and reason of a close frame."""
+
+    code: int
+    reason: str
+
+
+class FrameParser:
+    """Tracks the frames of one direction.
+
+    masked: whether frames are masked; those of browsers are, those of servers are not.
+    max_message: largest message to let pass, in bytes.
     """
 
     def __init__(self, *, masked: bool, max_message: int) -> None:
         self._is_masked = masked
         self._max_message = max_message
-        self._held = b""
-        """The beginning of a frame of which too little is there to tell what it is."""
-        self._message: int | None = None
-        """Bytes of the message under way, if there is one."""
-        self.left = 0
-        """Bytes of the frame under way that are still to come."""
+        self._partial_frame = b""
+        """First bytes of a frame, until there are enough of them to forward it."""
+        self._message_size: int | None = None
+        """Bytes of the message whose last frame has not come; None between messages."""
+        self.remaining = 0
+        """Bytes that are missing from the current frame."""
         self.close_frame = b""
-        """The frame that says goodbye, once it has come."""
-        self.is_broken = False
-        """Whether nothing can be told of what comes now."""
+        """The close frame, once it is complete."""
+        self.heartbeats = 0
+        """Heartbeats of a browser. The relay answers them, and they are not forwarded."""
+        self.has_failed = False
+        """Whether ``feed`` has raised: nothing is known about further bytes."""
 
-    def follow(self, data: bytes) -> bytes:
-        """Return what is to be passed on: everything up to a close frame. Raises Broken, or TooLarge."""
+    def feed(self, data: bytes) -> bytes:
+        """Return what can be forwarded now: everything before a close frame, without heartbeats.
+
+        Keeps an incomplete frame header for the next call.
+
+        Raises ProtocolViolation or MessageTooLarge.
+        """
         if self.close_frame:
             return b""
-        data, self._held = self._held + data, b""
-        at = self.left
+        data, self._partial_frame = self._partial_frame + data, b""
+        start, at = 0, self.remaining
+        passed: list[bytes] = []
         while at < len(data):
             try:
-                kind, size = self._frame(data[at : at + 10])
-            except Fault as fault:
-                self.left, self.is_broken, fault.before = 0, True, data[:at]
+                opcode, size = self._parse_header(data[at : at + 10])
+            except FrameError as error:
+                self.remaining, self.has_failed = 0, True
+                error.valid = b"".join((*passed, data[start:at]))
                 raise
-            if size == 0 or (kind == CLOSE and at + size > len(data)):
-                self.left, self._held = 0, data[at:]
-                return data[:at]
-            if kind == CLOSE:
-                self.left, self.close_frame = 0, data[at : at + size]
-                return data[:at]
+            is_heartbeat = data.startswith(HEARTBEAT_PREFIX, at)
+            if size == 0 or ((opcode == OPCODE_CLOSE or is_heartbeat) and at + size > len(data)):
+                self._partial_frame = data[at:]
+                break
+            if opcode == OPCODE_CLOSE:
+                self.close_frame = data[at : at + size]
+                break
+            if is_heartbeat:
+                self.heartbeats += 1
+                passed.append(data[start:at])
+                start = at + size
             at += size
-        self.left = at - len(data)
-        return data
+        self.remaining = max(0, at - len(data))
+        return b"".join((*passed, data[start:at]))
 
-    def _frame(self, head: bytes) -> tuple[int, int]:
-        """Return the kind of a frame and its bytes, 0 if that cannot be told yet."""
+    def _parse_header(self, head: bytes) -> tuple[int, int]:
+        """Return a frame's opcode and its size in bytes; size 0 if the header is incomplete."""
         if len(head) < 2:
             return 0, 0
-        kind, is_last, length = head[0] & 15, bool(head[0] & 128), head[1] & 127
-        if head[0] & 0x70 or kind not in KINDS or bool(head[1] & 128) != self._is_masked:
-            raise Broken
-        if kind >= CLOSE and (length > 125 or not is_last or (kind == CLOSE and length == 1)):
-            raise Broken
-        if kind < CLOSE and (kind == 0) != (self._message is not None):
-            raise Broken
-        more = SIZES.get(length, 0)
-        if len(head) < 2 + more:
-            return kind, 0
-        if more:
-            length = int.from_bytes(head[2 : 2 + more], "big")
-        if kind < CLOSE:
-            size = (self._message or 0) + length
-            if size > self._max_message:
-                raise TooLarge
-            self._message = None if is_last else size
-        return kind, 2 + more + 4 * self._is_masked + length
+        opcode, is_final, length = head[0] & 15, bool(head[0] & 128), head[1] & 127
+        if head[0] & 0x70 or opcode not in OPCODES or bool(head[1] & 128) != self._is_masked:
+            raise ProtocolViolation
+        if opcode >= OPCODE_CLOSE and (length > 125 or not is_final):
+            raise ProtocolViolation
+        if opcode == OPCODE_CLOSE and length == 1:
+            raise ProtocolViolation
+        if opcode < OPCODE_CLOSE and (opcode == 0) != (self._message_size is not None):
+            raise ProtocolViolation
+        extended = EXTENDED_LENGTHS.get(length, 0)
+        if len(head) < 2 + extended:
+            return opcode, 0
+        if extended:
+            length = int.from_bytes(head[2 : 2 + extended], "big")
+        if opcode < OPCODE_CLOSE:
+            message_size = (self._message_size or 0) + length
+            if message_size > self._max_message:
+                raise MessageTooLarge
+            self._message_size = None if is_final else message_size
+        return opcode, 2 + extended + 4 * self._is_masked + length
 
     @property
-    def goodbye(self) -> tuple[int, str]:
-        """The code and the reason in the close frame; 1005 if it has none."""
+    def is_between_messages(self) -> bool:
+        return self.remaining == 0 and self._message_size is None
+
+    @property
+    def close_reason(self) -> CloseReason:
+        """Code and reason of the close frame; code 1005 if it has none."""
         payload = self.close_frame[2:]
         if self._is_masked:
             mask, payload = payload[:4], payload[4:]
             payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
         if len(payload) < 2:
-            return 1005, ""
-        return struct.unpack("!H", payload[:2])[0], payload[2:].decode(errors="replace")
-
-
-def is_legal(code: int) -> bool:
-    """Whether an endpoint may send this close code."""
-    return code in {1000, 1001, 1002, 1003} or 1007 <= code <= 1014 or 3000 <= code <= 4999
+            return CloseReason(1005, "")
+        return CloseReason(struct.unpack("!H", payload[:2])[0], payload[2:].decode(errors="replace"))

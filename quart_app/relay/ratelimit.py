@@ -1,31 +1,32 @@
-"""How often somebody may do something."""
+"""Rate limits: a token bucket per key."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from time import monotonic
 
-REMEMBERED = 10_000
-"""How many of them a limit keeps in mind; whoever has been quiet longest is forgotten first."""
+MAX_KEYS = 10_000
+"""Buckets that are kept. The least recently used one is dropped first."""
 
 
-class Limit:
-    """So many times a minute for each name, all at once if need be."""
+class TokenBuckets:
+    """One token bucket per key. ``per_minute`` is its capacity, and the tokens that it gains a minute."""
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """By key: the tokens, and when they were counted."""
 
-    def take(self, name: str, now: float | None = None) -> bool:
-        """Count one for this name, and return whether it was still allowed.
+    def take(self, key: str, now: float | None = None) -> bool:
+        """Take a token from the key's bucket, and return whether there was one.
 
-        now: seconds, as ``time.monotonic()`` counts, which is also what is taken by default.
+        now: seconds, as ``time.monotonic()`` counts them; its value by default.
         """
         now = monotonic() if now is None else now
-        left, since = self._left.pop(name, (float(self.per_minute), now))
-        left = min(float(self.per_minute), left + (now - since) * self.per_minute / 60)
-        allowed = left >= 1
-        self._left[name] = (left - allowed, now)
-        if len(self._left) > REMEMBERED:
-            self._left.popitem(last=False)
-        return allowed
+        tokens, counted_at = self._buckets.pop(key, (float(self.per_minute), now))
+        tokens = min(float(self.per_minute), tokens + (now - counted_at) * self.per_minute / 60)
+        is_allowed = tokens >= 1
+        self._buckets[key] = (tokens - is_allowed, now)
+        if len(self._buckets) > MAX_KEYS:
+            self._buckets.popitem(last=False)
+        return is_allowed

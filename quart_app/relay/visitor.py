@@ -1,4 +1,4 @@
-"""Who is asking: the visitor's cookie, to which tickets are bound, and the origin of the asking page."""
+"""Who sends a request: the visitor's cookie, to which tickets are bound, and the origin of the page."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def new_visitor() -> str:
-    """Return a value for the cookie of a browser that has none."""
+    """Return a random value for the cookie of a browser that has none."""
     return secrets.token_urlsafe(32)
 
 
 def visitor_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the visitor that a request's headers name, or None if there is none that we could have made."""
+    """Return the value of the visitor's cookie in a request's headers; None without a well-formed one."""
     for name, value in headers:
         if name.lower() == b"cookie":
             for pair in value.decode("latin-1").split(";"):
@@ -30,17 +30,17 @@ def visitor_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def current_visitor() -> str:
-    """Return the visitor of the current request; one without a cookie gets it with the response."""
+    """Return the visitor of the current request. A new one gets the cookie with the response."""
     known: str | None = g.get("quart_bokeh_visitor") or visitor_of(request.scope["headers"])
     if known is None:
         known = g.quart_bokeh_visitor = new_visitor()
     return known
 
 
-def give_cookie(response: Response, *, in_frames: bool) -> Response:
-    """Set the cookie of a visitor that ``current_visitor`` had to make.
+def set_visitor_cookie(response: Response, *, in_frames: bool) -> Response:
+    """Set the cookie of a visitor that ``current_visitor`` has made for this request.
 
-    in_frames: whether it is for frames in pages of other sites too; browsers take that over https only.
+    in_frames: whether pages of other sites show ours in frames. Browsers send such cookies over https only.
     """
     if new := g.get("quart_bokeh_visitor"):
         response.set_cookie(
@@ -55,18 +55,18 @@ def give_cookie(response: Response, *, in_frames: bool) -> Response:
     return response
 
 
-def foreign_origin(scope: Mapping[str, Any]) -> str:
-    """Return what is wrong with a websocket's Origin; empty if it is the one of the site's own pages."""
+def origin_error(scope: Mapping[str, Any]) -> str:
+    """Return why a request's Origin is not this site; empty if it is."""
     found: dict[bytes, list[str]] = {b"origin": [], b"host": []}
     for name, value in scope["headers"]:
         if name.lower() in found:
             found[name.lower()].append(value.decode("latin-1").lower())
     if len(found[b"origin"]) != 1 or len(found[b"host"]) != 1:
-        return "it has no Origin, or more than one"
+        return "the request must have one Origin and one Host header"
     scheme, port = ("https", ":443") if scope.get("scheme") in ("wss", "https") else ("http", ":80")
-    theirs, own = found[b"origin"][0], found[b"host"][0].removesuffix(port)
-    if own and theirs == f"{scheme}://{own}":
+    origin, host = found[b"origin"][0], found[b"host"][0].removesuffix(port)
+    if host and origin == f"{scheme}://{host}":
         return ""
-    if own and theirs == f"https://{own}":
-        return "its Origin is https, the site is http: is the proxy in front one of BOKEH_TRUSTED_PROXIES?"
-    return "its Origin is not this site"
+    if host and origin == f"https://{host}":
+        return "the Origin is https and the site is http: add the proxy in front to BOKEH_TRUSTED_PROXIES"
+    return f"the Origin {origin[:100]!a} is not this site, {f'{scheme}://{host}'[:100]!a}"

@@ -1,8 +1,4 @@
-"""A blocking websocket to a Bokeh server, for one thread: whole messages, one deadline, nothing left behind.
-
-Bokeh's own client needs an event loop for every call, leaks four descriptors each time, and has no deadline.
-A pull is a few messages in a row, which is what a blocking socket is good at; wsproto does the protocol.
-"""
+"""A blocking websocket client of a Bokeh server, with one deadline for all that it does."""
 
 from __future__ import annotations
 
@@ -11,13 +7,10 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-from bokeh.protocol import Protocol
-from bokeh.protocol.message import BufferHeader, Message
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -32,12 +25,15 @@ from wsproto.events import (
 )
 from wsproto.utilities import RemoteProtocolError
 
+from quart_app.protocol.close_codes import INTERNAL_ERROR, NORMAL
+from quart_app.protocol.messages import RawMessage
+
 CHUNK = 256 * 1024
 """Bytes read at once."""
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
-class Refused(Exception):
+class ServerRejected(Exception):
     """The server answered the handshake with an HTTP status instead of a websocket."""
 
     def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
@@ -47,49 +43,25 @@ class Refused(Exception):
         self.body = body.strip()
 
 
-class Closed(Exception):
-    """The server closed the websocket. ``code`` is None if it did so without a word."""
+class ConnectionClosed(Exception):
+    """The server closed the websocket. ``code`` is None if it did so without a close frame."""
 
     def __init__(self, code: int | None = None, reason: str | None = None) -> None:
         super().__init__(f"{code} {reason or ''}".rstrip() if code else "it closed the connection")
         self.code = code
 
 
-class MessageTooLarge(Exception):
+class ReplyTooLarge(Exception):
     """A message has more bytes than the limit."""
 
 
-@dataclass
-class Received:
-    """A Bokeh message as it came, in its fragments: only what is needed of it is ever parsed."""
-
-    header_json: str
-    metadata_json: str
-    content_json: str
-    buffers: list[tuple[BufferHeader, bytes]] = field(default_factory=list)
-
-    @property
-    def header(self) -> dict[str, Any]:
-        header = json.loads(self.header_json)
-        if not isinstance(header, dict) or "msgtype" not in header:
-            raise ValueError("not a Bokeh message")
-        return header
-
-    def message(self, protocol: Protocol) -> Message[Any]:
-        """Return it as Bokeh's own object."""
-        message = protocol.assemble(self.header_json, self.metadata_json, self.content_json)
-        for header, payload in self.buffers:
-            message.assemble_buffer(header, payload)
-        return message
-
-
-class Connection:
+class Client:
     """A websocket to one session of a Bokeh server.
 
-    deadline: when every wait ends, as ``time.monotonic()`` counts, in seconds; TimeoutError is raised then.
-    max_message: bytes of the largest websocket message to take.
+    deadline: when every wait ends with TimeoutError, in seconds of ``time.monotonic()``.
+    max_message: bytes of the largest websocket message to receive.
 
-    ``open`` raises OSError or Refused; then messages can be asked for. ``abort`` may come from any thread.
+    ``open`` raises OSError or ServerRejected. ``abort`` may be called from any thread.
     """
 
     def __init__(self, *, deadline: float, max_message: int) -> None:
@@ -119,30 +91,33 @@ class Connection:
         if isinstance(event, RejectConnection):
             self._raise_refusal(event)
         if not isinstance(event, AcceptConnection):
-            raise Closed
+            raise ConnectionClosed
 
-    def receive(self) -> Received:
-        """Return the next whole message."""
-        received = Received(self._text(), self._text(), self._text())
-        for _ in range(received.header.get("num_buffers", 0)):
-            header = json.loads(self._text())
-            received.buffers.append((header, self._bytes()))
-        return received
+    def receive(self) -> RawMessage:
+        """Return the next message."""
+        message = RawMessage(self._text(), self._text(), self._text())
+        for _ in range(message.header.get("num_buffers", 0)):
+            message.buffers.append((self._text(), self._bytes()))
+        return message
 
-    def ask(self, request: Message[Any]) -> Received:
-        """Send a message and return the server's reply to it; what else arrives meanwhile is passed over."""
-        self._send(b"".join(self._frames(request)))
+    def ask(self, request: RawMessage) -> RawMessage:
+        """Send a message and return the server's reply to it; skip all other messages."""
+        fragments = (
+            TextMessage(data=part) if isinstance(part, str) else BytesMessage(data=part)
+            for part in request.fragments()
+        )
+        self._send(b"".join(map(self._websocket.send, fragments)))
         while True:
-            received = self.receive()
-            header = received.header
+            reply = self.receive()
+            header = reply.header
             if header.get("reqid") != request.header["msgid"]:
                 continue
             if header["msgtype"] == "ERROR":
-                raise Closed(1011, str(json.loads(received.content_json)["text"]))
-            return received
+                raise ConnectionClosed(INTERNAL_ERROR, str(json.loads(reply.content_json)["text"]))
+            return reply
 
-    def close(self, code: int = 1000) -> None:
-        """Say goodbye and close; what was asked has been answered, so nothing is lost by not waiting."""
+    def close(self, code: int = NORMAL) -> None:
+        """Send a close frame and close, and do not wait for the server's."""
         if self._socket is not None:
             with contextlib.suppress(Exception):
                 self._socket.settimeout(0)
@@ -150,11 +125,12 @@ class Connection:
             self._socket.close()
 
     def abort(self) -> None:
-        """End whatever another thread is waiting for here; it meets Closed or OSError."""
+        """End the other thread's wait for the server; it gets ConnectionClosed or TimeoutError."""
         self._deadline = 0.0
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                # The other direction stays open for the close frame, which tells why.
+                self._socket.shutdown(socket.SHUT_RD)
 
     def _remaining(self) -> float:
         remaining = self._deadline - monotonic()
@@ -166,14 +142,6 @@ class Connection:
         assert self._socket is not None  # noqa: S101
         self._socket.settimeout(self._remaining())
         self._socket.sendall(data)
-
-    def _frames(self, message: Message[Any]) -> Iterator[bytes]:
-        parts: list[str | bytes] = [message.header_json, message.metadata_json, message.content_json]
-        for buffer in message.buffers:
-            parts += [f'{{"id": "{buffer.id}"}}', buffer.to_bytes()]
-        for part in parts:
-            event = TextMessage(data=part) if isinstance(part, str) else BytesMessage(data=part)
-            yield self._websocket.send(event)
 
     def _text(self) -> str:
         fragment = self._fragment()
@@ -194,14 +162,14 @@ class Connection:
         while True:
             event = self._next_event()
             if isinstance(event, CloseConnection):
-                raise Closed(event.code, event.reason)
+                raise ConnectionClosed(event.code, event.reason)
             if isinstance(event, Ping):
                 self._send(self._websocket.send(event.response()))
             elif isinstance(event, TextMessage | BytesMessage):
                 parts.append(event.data)
                 size += len(event.data)
                 if size > self._max_message:
-                    raise MessageTooLarge
+                    raise ReplyTooLarge
                 if event.message_finished:
                     return "".join(parts) if isinstance(event, TextMessage) else b"".join(parts)
 
@@ -210,12 +178,11 @@ class Connection:
         while (event := next(self._events, None)) is None:
             self._socket.settimeout(self._remaining())
             data = self._socket.recv(CHUNK)
-            if (
-                QUICKACK is not None
-            ):  # a stock server sends its next small frame when this one is acknowledged
+            if QUICKACK is not None:
+                # A stock server sends its next small frame only when this one is acknowledged.
                 self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
             if not data:
-                raise Closed
+                raise ConnectionClosed
             try:
                 self._websocket.receive_data(data)
             except RemoteProtocolError as error:
@@ -231,4 +198,4 @@ class Connection:
                 body += event.data
                 if event.body_finished or len(body) > CHUNK:
                     break
-        raise Refused(refusal.status_code, headers, body.decode(errors="replace"))
+        raise ServerRejected(refusal.status_code, headers, body.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""What a page can meet. Each is an HTTP error, so that every Quart application answers it with its status."""
+"""The errors of a page without a session. Each is an HTTP error, which Quart answers with its status."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from werkzeug.exceptions import (
 )
 
 
-def soon() -> int:
-    """Return seconds for Retry-After, scattered so that those who were refused do not come back together."""
+def retry_after() -> int:
+    """Return seconds for Retry-After, random, so that refused clients do not all come back together."""
     return random.randint(2, 6)  # noqa: S311
 
 
 class EmbedError(HTTPException):
-    """A page has no session. ``name`` is the error for a person, ``description`` says what can be done."""
+    """Base class: a page gets no session. ``name`` is a heading, ``description`` says what to do."""
 
     title = "This page has no plot"
 
@@ -37,7 +37,7 @@ class UnknownApplication(EmbedError, NotFound):
     title = "There is no such application"
 
     def __init__(self, application: str) -> None:
-        super().__init__(f"No application is called “{application}”. The start page lists those there are.")
+        super().__init__(f"No application is called “{application}”.")
 
 
 class ApplicationFailed(EmbedError, InternalServerError):
@@ -50,11 +50,11 @@ class ApplicationFailed(EmbedError, InternalServerError):
         self.reason = reason
         super().__init__(
             f"“{application}” could not be shown: it failed, or has nothing to show. "
-            f"Whoever runs this site finds the reason in the log under {self.id}."
+            f"The log of this site has the reason under {self.id}."
         )
 
-    def tell_reason(self) -> None:
-        """Show the reason in the page too: for those who write the application."""
+    def show_reason(self) -> None:
+        """Put the reason into the page too, for the application's author."""
         self.description = f"{self.description} The reason: {self.reason}"
 
 
@@ -64,16 +64,18 @@ class NoServer(EmbedError, ServiceUnavailable):
     title = "The plots are not available just now"
 
     def __init__(self) -> None:
-        super().__init__("No Bokeh server is ready. Try again in a moment.", retry_after=soon())
+        super().__init__("No Bokeh server is ready. Try again in a moment.", retry_after=retry_after())
 
 
 class TooManySessions(EmbedError, ServiceUnavailable):
     """503 with Retry-After: every Bokeh server has BOKEH_MAX_SESSIONS live sessions."""
 
-    title = "All places are taken"
+    title = "Too many plots are open"
 
     def __init__(self) -> None:
-        super().__init__("As many plots are open as this site can serve. Try again soon.", retry_after=soon())
+        super().__init__(
+            "As many plots are open as this site can serve. Try again soon.", retry_after=retry_after()
+        )
 
 
 class TooManyWaiting(EmbedError, ServiceUnavailable):
@@ -82,7 +84,9 @@ class TooManyWaiting(EmbedError, ServiceUnavailable):
     title = "Too many people are waiting"
 
     def __init__(self) -> None:
-        super().__init__("Many pages are being opened at once. Try again in a moment.", retry_after=soon())
+        super().__init__(
+            "Many pages are being opened at once. Try again in a moment.", retry_after=retry_after()
+        )
 
 
 class TooManyFromOne(EmbedError, TooManyRequests):
@@ -92,7 +96,8 @@ class TooManyFromOne(EmbedError, TooManyRequests):
 
     def __init__(self) -> None:
         super().__init__(
-            "Some of your pages are still on their way. Try again when they are there.", retry_after=soon()
+            "Some of your pages are still on their way. Try again when they are there.",
+            retry_after=retry_after(),
         )
 
 

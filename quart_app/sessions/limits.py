@@ -1,4 +1,4 @@
-"""How many pages may wait for their sessions: in all, of one visitor, and of one address."""
+"""Limits for the pages that wait for their sessions: in all, per visitor, and per address."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from quart_app.sessions.errors import TooManyFromOne, TooManyWaiting
 
 
 class Place(ExitStack):
-    """One page's place among those that wait: given back at the end of ``with``, or by ``release``."""
+    """One page's place among those that wait. The end of ``with`` releases it, or ``release``."""
 
     def release(self) -> None:
-        """Give the place back; a second time does nothing."""
+        """Release the place. A second call does nothing."""
         self.close()
 
 
 class Waiting:
-    """Counts the pages that wait for their session, and refuses those above the limits.
-
-    Sessions that have a browser are not counted here: whoever has a plot keeps it.
-    """
+    """Counts the pages that wait for their session, and refuses further ones above the limits."""
 
     def __init__(self, *, total: int, per_visitor: int, per_address: int) -> None:
         self.count = 0
@@ -32,9 +29,9 @@ class Waiting:
         return f"<Waiting {self.count} of {self._total}>"
 
     def admit(self, *, visitor: str | None, address: str | None) -> Place:
-        """Let one page wait until it gives its place back.
+        """Let one page wait, until it releases its place.
 
-        visitor: what tells one browser from another, None if it has shown nothing yet.
+        visitor: the value of the browser's cookie, None if it has none yet.
         address: of the browser, None if unknown.
 
         Raises TooManyFromOne or TooManyWaiting.

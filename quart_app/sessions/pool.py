@@ -1,4 +1,4 @@
-"""Who may wait for a session, which server makes it, and in which thread it is pulled."""
+"""Gets pages their sessions: within limits, from the warm pool or from a server, pulled in a thread."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Self
-
-from bokeh.core.types import ID
-from bokeh.util.token import generate_jwt_token
+from typing import TYPE_CHECKING, Self
 
 from quart_app.catalogue import BokehApp
 from quart_app.fleet.fleet import Fleet
-from quart_app.page.delivery import Delivery, PulledSession
-from quart_app.page.template import Template, fetch_template
 from quart_app.sessions.errors import (
     ApplicationFailed,
     EmbedError,
@@ -28,34 +22,35 @@ from quart_app.sessions.errors import (
     UnknownApplication,
 )
 from quart_app.sessions.limits import Place, Waiting
-from quart_app.sessions.pull import Customize, Full, Passed, Pull, Pulled, Unreachable
-from quart_app.sessions.warm import Warm
+from quart_app.sessions.pull import Pull, ServerFull, Unreachable
+from quart_app.sessions.session import RequestData, Session
+from quart_app.sessions.warm import WarmPool
 from quart_app.settings import Settings
+
+if TYPE_CHECKING:
+    from quart_app.sessions.customize import Customize
 
 log = logging.getLogger(__name__)
 
 
-class Puller:
-    """Pulls the sessions of a site's pages, within its limits. Works inside ``async with``."""
+class SessionPool:
+    """Pulls the sessions of a site's pages. Works inside ``async with``."""
 
-    def __init__(
-        self, settings: Settings, fleet: Fleet, applications: Mapping[str, BokehApp], delivery: Delivery
-    ) -> None:
+    def __init__(self, settings: Settings, fleet: Fleet, applications: Mapping[str, BokehApp]) -> None:
         self._settings = settings
         self._fleet = fleet
         self._applications = applications
-        self._delivery = delivery
         self._stack = AsyncExitStack()
         self.waiting = Waiting(
             total=settings.max_waiting,
             per_visitor=settings.max_waiting_per_visitor,
             per_address=settings.max_waiting_per_address,
         )
-        # Others may serve what our folder does not have.
+        # Servers that others run may have applications that our folder has not.
         known = applications if not settings.servers else settings.warm
-        self.warm = Warm(
+        self.warm = WarmPool(
             {name: size for name, size in settings.warm.items() if name in known},
-            lambda name: self._pull_from_any(name, Passed(), None),
+            lambda name: self._create(name, RequestData(), None),
             max_age=settings.session_lifetime / 2,
             is_busy=lambda: self.waiting.count > 0,
         )
@@ -76,101 +71,65 @@ class Puller:
 
     def admit(self, name: str, *, visitor: str | None, address: str | None) -> Place:
         """Let a page wait for a session of the application, or raise at once what is known against it."""
-        if not self._settings.servers:  # others may serve what our folder does not have
+        if not self._settings.servers:
             app = self._applications.get(name)
             if app is None:
                 raise UnknownApplication(name)
-            if app.error:
-                raise self.logged(name, ApplicationFailed(name, app.error))
+            if error := self._fleet.load_error(name):
+                raise self.log_failure(name, ApplicationFailed(name, error))
         if not any(server.is_running for server in self._fleet.servers):
             raise NoServer
         return self.waiting.admit(visitor=visitor, address=address)
 
-    async def pull(
-        self, name: str, passed: Passed, customize: Customize | None, place: Place
-    ) -> PulledSession:
-        """Return a session for the page that has this place, and give the place back.
+    async def get(self, name: str, data: RequestData, customize: Customize | None, place: Place) -> Session:
+        """Return a session for the page that holds this place, and release the place.
 
         Takes BOKEH_PULL_TIMEOUT seconds at most. Raises one of ``quart_app.sessions.errors``, or what
         ``customize`` raises.
         """
         with place:
-            if passed == Passed() and customize is None and (session := self.warm.take(name)):
+            if data == RequestData() and customize is None and (session := self.warm.take(name)):
                 return session
             try:
-                return await self._pull_from_any(name, passed, customize)
+                return await self._create(name, data, customize)
             except ApplicationFailed as failed:
-                raise self.logged(name, failed) from None
+                raise self.log_failure(name, failed) from None
             except PullTimedOut:
                 log.warning("%s was not ready within %g s", name, self._settings.pull_timeout)
                 raise
 
-    def logged(self, name: str, failed: ApplicationFailed) -> ApplicationFailed:
-        """Write the reason into the log, under the id that the page shows; with BOKEH_DEV into the page."""
+    def log_failure(self, name: str, failed: ApplicationFailed) -> ApplicationFailed:
+        """Log the reason under the id that the page shows; with BOKEH_DEV, show it in the page too."""
         log.error("[%s] %s: %s", failed.id, name, failed.reason)
         if self._settings.dev:
-            failed.tell_reason()
+            failed.show_reason()
         return failed
 
-    async def template(self, session: PulledSession, deadline: float) -> Template | None:
-        """Return the application's own page for a session, None if it has none, or its server cannot tell.
-
-        deadline: when its server cannot tell any more, as ``time.monotonic()`` counts, in seconds.
-        """
-        server, key = session.server, session.server.secret_key
-        token = generate_jwt_token(ID(session.id), key, signed=key is not None)
-        url = f"{server.url}/{session.application}"
-        work = partial(fetch_template, url, token, deadline=deadline)
-        try:
-            async with asyncio.timeout(deadline - monotonic()):
-                return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except OSError as error:  # or TimeoutError, which is one
-            log.warning("The template of %s on %s: %r", session.application, server, error)
-            return None
-
-    async def _pull_from_any(self, name: str, passed: Passed, customize: Customize | None) -> PulledSession:
-        """Pull from the server whose turn it is, or from the next one that can take a session."""
-        seconds = self._settings.pull_timeout
+    async def _create(self, name: str, data: RequestData, customize: Customize | None) -> Session:
+        """Pull a session from the first server that can take one."""
+        seconds, max_message = self._settings.pull_timeout, self._settings.max_message
         deadline = monotonic() + seconds
-        nothing: EmbedError = NoServer()
+        refusal: EmbedError = NoServer()
         try:
             async with asyncio.timeout(seconds):
-                for server in self._fleet.place():
-                    generation = server.generation
-                    work = Pull(
-                        server,
-                        name,
-                        deadline=deadline,
-                        max_message=self._settings.max_message,
-                        passed=passed,
-                        customize=customize,
-                    )
+                for server in self._fleet.candidates(name):
+                    pull = Pull(server, name, data, customize, deadline=deadline, max_message=max_message)
                     try:
-                        pulled = await self._run(work)
+                        return await self._run(pull)
                     except Unreachable as error:
-                        server.rest(str(error))
-                    except Full:
-                        nothing = TooManySessions()
-                    else:
-                        return PulledSession(
-                            pulled.session_id,
-                            name,
-                            server,
-                            generation,
-                            pulled.outline,
-                            self._delivery,
-                            renewable=passed.is_of_request and customize is None,
-                        )
+                        server.mark_unreachable(str(error))
+                    except ServerFull:
+                        refusal = TooManySessions()
         except TimeoutError:
-            if monotonic() < deadline:  # it is one of customize
+            if monotonic() < deadline:  # it is one that customize has raised
                 raise
             raise PullTimedOut(name, seconds) from None
-        raise nothing
+        raise refusal
 
-    async def _run(self, work: Pull) -> Pulled:
-        """Run a pull in one of our threads; the thread comes back at once when nobody waits any more."""
+    async def _run(self, pull: Pull) -> Session:
+        """Run a pull in one of our threads. Cancellation aborts the pull and frees the thread."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work.run)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, pull.run)
         except asyncio.CancelledError:
-            work.abandon()
+            pull.abort()
             raise

@@ -1,0 +1,1 @@
+"""The ready-made site: gallery, application pages, errors, health checks."""

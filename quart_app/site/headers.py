@@ -1,4 +1,4 @@
-"""What browsers are told about our pages: what may run in them, who may frame them, what to keep."""
+"""The security headers of the site's pages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from quart_app.settings import Settings
 def page_headers(settings: Settings, *, is_ours: bool = True) -> dict[str, str]:
     """Return the headers of a page.
 
-    In relay delivery nothing runs in it but scripts of this site. Bokeh's own script, in direct delivery,
-    is an inline one that loads others from the Bokeh server: no policy can tell it from a stranger's.
+    In relay delivery the policy allows scripts of this site only. In direct delivery Bokeh's script is inline
+    and loads others from the Bokeh server, so the policy does not restrict scripts.
 
-    is_ours: whether the page comes from a template of this site, not from one of an application.
+    is_ours: whether the page's template is the site's, and not the application's own.
     """
     policy = {
         "base-uri": "'none'",
@@ -34,6 +34,6 @@ def page_headers(settings: Settings, *, is_ours: bool = True) -> dict[str, str]:
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
-        # A page holds a session that is this browser's alone, and only while it is open.
+        # A page holds a session, which belongs to this browser and lives as long as the page is open.
         "Cache-Control": "no-store",
     }

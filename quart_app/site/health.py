@@ -1,23 +1,23 @@
-"""What a machine asks: is the site alive, and can it serve a page now?"""
+"""Health checks for load balancers and orchestrators: ``/healthz`` and ``/readyz``."""
 
 from __future__ import annotations
 
 from quart import Blueprint
 
-from quart_app.routes import extension
+from quart_app.runtime import current_runtime
 
 health = Blueprint("health", __name__)
 
 
 @health.get("/healthz")
 async def healthz() -> tuple[str, dict[str, str]]:
-    """200 as long as the event loop turns; asks no Bokeh server."""
+    """Answer 200 while the event loop runs. Does not ask a Bokeh server."""
     return "alive\n", {"Content-Type": "text/plain", "Cache-Control": "no-store"}
 
 
 @health.get("/readyz")
 async def readyz() -> tuple[str, int, dict[str, str]]:
-    """200 if a Bokeh server takes connections now, else 503."""
-    ready = await extension().fleet.is_ready()
+    """Answer 200 if a Bokeh server accepts connections now, else 503."""
+    ready = await current_runtime().fleet.is_ready()
     text, status = ("ready\n", 200) if ready else ("no Bokeh server is ready\n", 503)
     return text, status, {"Content-Type": "text/plain", "Cache-Control": "no-store"}

@@ -1,16 +1,17 @@
-"""What a person opens: the gallery, an application's page, and the pages for what can go wrong."""
+"""The pages of the ready-made site: the gallery, each application, and errors."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from dataclasses import replace
-from time import monotonic
+from functools import partial
 from typing import cast
 
 from quart import (
     Blueprint,
     Response,
+    current_app,
     make_response,
     render_template,
     request,
@@ -18,12 +19,15 @@ from quart import (
 )
 from werkzeug.exceptions import HTTPException, NotFound
 
-from quart_app.extension import prefers_html
-from quart_app.page.extensions import AtThisSite
+from quart_app.page.extensions import AssetUrlRewriter
+from quart_app.page.template import fill
+from quart_app.protocol.outline import Template
 from quart_app.relay.visitor import current_visitor
-from quart_app.routes import extension
+from quart_app.runtime import current_runtime
 from quart_app.sessions.errors import ApplicationFailed
+from quart_app.sessions.session import Session
 from quart_app.site.headers import page_headers
+from quart_app.view import begin_pull, prefers_html, render_script
 
 log = logging.getLogger(__name__)
 
@@ -33,55 +37,67 @@ pages = Blueprint("pages", __name__)
 @pages.get("/")
 async def gallery() -> str:
     """List the applications."""
-    embed = extension()
-    current_visitor()  # so that pages opened from here at the same time are all of one visitor
+    runtime = current_runtime()
+    current_visitor()  # now, so that pages opened from here at the same time share one cookie
     return await render_template(
-        "gallery.html", applications=embed.applications.values(), servers=embed.settings.servers
+        "gallery.html",
+        applications=runtime.applications.values(),
+        errors={name: runtime.fleet.load_error(name) for name in runtime.applications},
+        servers=runtime.settings.servers,
+        shows_examples=str(runtime.settings.apps) == current_app.config.get("EXAMPLES"),
     )
 
 
 @pages.get("/favicon.ico")
 async def favicon() -> tuple[str, int]:
-    """Say that there is none: browsers ask for it on pages that do not name one, and complain."""
+    """Answer that there is none: browsers request it for pages that do not name an icon."""
     return "", 204
 
 
 @pages.get("/<application>", strict_slashes=False)
 async def bkapp_page(application: str) -> Response:
     """Show one application, in a session of its own."""
-    embed = extension()
-    arguments = request.args.to_dict(flat=False)
-    app = embed.applications.get(application)
-    if embed.settings.delivery == "relay" and embed.delivery.may_have_template(application):
-        deadline = monotonic() + embed.settings.pull_timeout
-        session = await embed.pull(application, arguments=arguments)
-        template = session.outline.has_template and await embed.puller.template(session, deadline)
-        if template:
-            here = AtThisSite(request.root_path, session.outline.copies)
-            template = replace(template, html=here.page(template.html))
-            response = await make_response(template.fill(session.root))
-            # What may run in it is for the application's author to say.
-            response.headers.update(page_headers(embed.settings, is_ours=False))
-            return cast(Response, response)
-        script = session.script
-    else:
-        script = await embed.script(application, arguments=arguments)
+    runtime = current_runtime()
+    record = runtime.records.get(application)
+    pulling = await begin_pull(
+        runtime,
+        application,
+        request.args.to_dict(flat=False),
+        # A template of the application's own replaces the whole page, so nothing can be sent before it.
+        may_stream=record is not None and not record.has_template,
+    )
+    if pulling.done() and runtime.settings.delivery == "relay":
+        session = pulling.result()
+        if template := session.outline.template:
+            return await template_page(session, template)
+    app = runtime.applications.get(application)
     page = await render_template(
         "embed.html",
-        script=script,
+        script=render_script(runtime, application, pulling),
         template="Quart",
         title=app.title if app else application,
         description=app.description if app else "",
-        early=embed.delivery.early(application),
+        early=runtime.renderer.head(application, record),
     )
     return cast(Response, await make_response(page))
+
+
+async def template_page(session: Session, template: Template) -> Response:
+    """Return the page that the application's own template makes."""
+    runtime = current_runtime()
+    rewriter = AssetUrlRewriter(request.root_path, session.outline.cdn_to_local)
+    page = fill(replace(template, html=rewriter.page(template.html)), partial(runtime.renderer.root, session))
+    response = cast(Response, await make_response(page))
+    # Its scripts are the application's, so our policy does not restrict them.
+    response.headers.update(page_headers(runtime.settings, is_ours=False))
+    return response
 
 
 @pages.get("/<application>/static/<path:filename>")
 @pages.get("/bokeh/static/<application>/<path:filename>", endpoint="bokeh_static")
 async def application_static(application: str, filename: str) -> Response:
-    """Send a file of an application's ``static`` folder, also where a stock Bokeh server has it."""
-    app = extension().applications.get(application)
+    """Send a file of an application's ``static`` folder, under the URL that Bokeh has for it too."""
+    app = current_runtime().applications.get(application)
     if app is None or app.static_folder is None:
         raise NotFound
     return await send_from_directory(app.static_folder, filename)
@@ -89,7 +105,7 @@ async def application_static(application: str, filename: str) -> Response:
 
 @pages.app_errorhandler(HTTPException)
 async def error_page(error: HTTPException) -> Response:
-    """Answer every HTTP error with a page that says what happened, or with JSON where that is asked for."""
+    """Answer an HTTP error with a page, or with JSON where the client prefers that."""
     error_id = error.id if isinstance(error, ApplicationFailed) else None
     cause = getattr(error, "original_exception", None)
     if cause is not None:
@@ -111,15 +127,15 @@ async def error_page(error: HTTPException) -> Response:
 
 
 @pages.after_app_request
-async def tell_browsers(response: Response) -> Response:
-    """Give every page its headers."""
+async def add_page_headers(response: Response) -> Response:
+    """Add the security headers to every page."""
     if response.mimetype == "text/html":
-        for name, value in page_headers(extension().settings).items():
+        for name, value in page_headers(current_runtime().settings).items():
             response.headers.setdefault(name, value)
     return response
 
 
 @pages.app_context_processor
 async def stylesheet() -> dict[str, str]:
-    """Tell templates where the style sheet of the site is."""
-    return {"stylesheet": extension().delivery.url("site.css")}
+    """Give templates the URL of the site's style sheet."""
+    return {"stylesheet": current_runtime().renderer.url("site.css")}

@@ -1,3 +1,5 @@
+"""One Chromium for all tests of this folder, and a new context for each of them."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -5,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from chromium import CHROMIUM, FLAGS, RECORD
+from harness import DEADLINE
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
-@pytest.fixture(scope="module")  # its loop must not be there any more when other tests run theirs
+# Not for the whole session: Playwright keeps an event loop running, and asyncio.run() fails beside it.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"there is no Chromium at {CHROMIUM}")
@@ -20,9 +24,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page of its own context; ``errors`` is what its console has said above the level of information."""
+    """A page in a new context; ``errors`` has what its console shows above the level of information."""
     context = browser.new_context(viewport={"width": 1000, "height": 800})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(DEADLINE * 1000)
     context.add_init_script(RECORD)
     page = context.new_page()
     page.errors = []

@@ -4,11 +4,10 @@ import re
 import signal
 import socket
 
-import psutil
 import pytest
 from bokeh_server import Stock
 from chromium import open_plot, read, screenshot
-from harness import Site, customized_site, wait_until
+from harness import SLIDERS, Site, customized_site, wait_until, wait_until_ended
 from playwright.sync_api import Page
 
 
@@ -76,12 +75,12 @@ def test_the_article_to_the_letter_with_a_stock_server(page):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_site_ends_at_once_with_a_page_open(page, sign):
-    with Site() as site:
+def test_the_site_ends_with_a_page_open(page, sign):
+    with Site(BOKEH_APPS=SLIDERS) as site:
         open_plot(page, f"{site.url}/sliders")
         family = site.family()
         site.popen.send_signal(sign)
-        wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all are gone", seconds=5)
+        wait_until_ended(family)
 
 
 def test_a_plot_that_never_comes_is_told_in_the_page(site, page):
@@ -108,13 +107,12 @@ def test_the_gallery_leads_to_a_plot_and_an_unknown_page_back_to_the_gallery(sit
     page.get_by_role("heading", name="Bokeh applications").wait_for()
 
 
-def test_what_a_route_changes_is_what_the_browser_shows(page):
-    with customized_site() as site:
-        open_plot(page, site.url)
-        assert read(page, "plot", "title.text") == "changed by the route"
-        assert read(page, "offset", "value") == 3
-        assert curve(page)[0] == pytest.approx(3)  # the application's own callback ran
-        screenshot(page, "customized")
+def test_what_a_route_changes_is_what_the_browser_shows(pool, page):
+    open_plot(page, pool.get(customized_site).url)
+    assert read(page, "plot", "title.text") == "changed by the route"
+    assert read(page, "offset", "value") == 3
+    assert curve(page)[0] == pytest.approx(3)  # the application's own callback ran
+    screenshot(page, "customized")
 
 
 def test_an_application_with_a_template_of_its_own_is_shown_in_it(page, tmp_path):

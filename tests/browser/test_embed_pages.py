@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,16 +16,13 @@ from chromium import (
     wait_for_plot,
     wait_for_state,
 )
-from harness import ROOT, Site, wait_until
+from harness import Pool, Site, parts_site, wait_until
 from playwright.sync_api import Page, Route
 
-SITES = ROOT / "tests" / "sites"
 
-
-@pytest.fixture(scope="module")
-def parts() -> Iterator[Site]:
-    with Site(cwd=SITES, app="parts:app") as site:
-        yield site
+@pytest.fixture
+def parts(pool: Pool) -> Site:
+    return pool.get(parts_site)
 
 
 def scripts(page: Page) -> list[str]:
@@ -131,7 +127,7 @@ document.add_root(Div(name="gone", text="not for long"))
 document.add_timeout_callback(replace, 1000)
 """
     )
-    with Site(cwd=SITES, app="parts:app", BOKEH_APPS=str(tmp_path)) as site:
+    with parts_site(BOKEH_APPS=str(tmp_path)) as site:
 
         def wait(route: Route) -> None:
             wait_until(replaced.exists, "the application has replaced its roots")
@@ -232,28 +228,29 @@ def test_elements_come_and_go(parts, page):
     assert not page.errors
 
 
-def test_a_new_session_without_a_page_to_ask_for_it(parts, page):
+def test_a_new_session_without_a_page_to_ask_for_it(page):
     """An element that came later has no place in the page's own URL: its session is renewed by itself."""
-    open_plot(page, f"{parts.url}/parts")
-    page.evaluate(
-        """() => {
-            const element = document.querySelector(".bokeh-embed");
-            const copy = element.cloneNode(true);
-            bokehEmbed.dispose(element);
-            copy.replaceChildren(copy.querySelector("script"));
-            element.replaceWith(copy);
-            bokehEmbed.add(copy);
-        }"""
-    )
-    wait_for_plot(page)
-    press(page)
-    [server] = parts.servers()
-    server.kill()
-    wait_for_state(page, "lost")
-    page.get_by_role("button", name="Start again").click()
-    wait_for_plot(page)
-    assert read(page, "offset", "value") == 0
-    press(page)
+    with parts_site() as parts:
+        open_plot(page, f"{parts.url}/parts")
+        page.evaluate(
+            """() => {
+                const element = document.querySelector(".bokeh-embed");
+                const copy = element.cloneNode(true);
+                bokehEmbed.dispose(element);
+                copy.replaceChildren(copy.querySelector("script"));
+                element.replaceWith(copy);
+                bokehEmbed.add(copy);
+            }"""
+        )
+        wait_for_plot(page)
+        press(page)
+        [server] = parts.servers()
+        server.kill()
+        wait_for_state(page, "lost")
+        page.get_by_role("button", name="Start again").click()
+        wait_for_plot(page)
+        assert read(page, "offset", "value") == 0
+        press(page)
 
 
 def test_a_model_for_which_there_is_no_script_is_named(page, tmp_path):

@@ -9,7 +9,7 @@ import signal
 import pytest
 from bokeh_server import Stock
 from chromium import note_of, open_plot, press, read, screenshot, state_of, wait_for_plot, wait_for_state
-from harness import ROOT, Site, wait_until
+from harness import ROOT, SLIDERS, Site, parts_site, wait_until
 from line import Line
 from playwright.sync_api import Page, Route
 
@@ -22,14 +22,10 @@ plot = figure()
 plot.image([np.random.default_rng(0).random((600, 600))], x=0, y=0, dw=1, dh=1)
 curdoc().add_root(plot)
 """
-APPLICATIONS = ["sliders", "parts"]
 
 
-def site_of(name: str, **settings: str) -> Site:
-    """Return a site with this application, among others."""
-    if name == "parts":
-        return Site(cwd=ROOT / "tests" / "sites", app="parts:app", **settings)
-    return Site(**settings)
+SITES = {"sliders": Site, "parts": parts_site}
+"""The kind of site that has an application."""
 
 
 def first_value(page: Page) -> float:
@@ -57,9 +53,9 @@ def start_again(page: Page) -> None:
     wait_until(lambda: first_value(page) == pytest.approx(moved), "the new plot follows the slider")
 
 
-@pytest.mark.parametrize("name", APPLICATIONS)
-def test_after_each_of_fifteen_drops_the_slider_is_as_left(page, name):
-    with site_of(name) as site, Line(int(site.port)) as line:
+@pytest.mark.parametrize("name", SITES)
+def test_after_each_of_fifteen_drops_the_slider_is_as_left(pool, page, name):
+    with Line(int(pool.get(SITES[name]).port)) as line:
         open_plot(page, f"{line.url}/{name}")
         views = page.evaluate("Object.keys(Bokeh.index).length")
         for number in range(15):
@@ -79,9 +75,9 @@ def test_after_each_of_fifteen_drops_the_slider_is_as_left(page, name):
         assert not [error for error in page.errors if "WebSocket" not in error]
 
 
-def test_offline_and_back(page):
+def test_offline_and_back(pool, page):
     name = "parts"
-    with site_of(name) as site, Line(int(site.port)) as line:
+    with Line(int(pool.get(parts_site).port)) as line:
         open_plot(page, f"{line.url}/{name}")
         value = press(page)
         line.close()
@@ -97,8 +93,8 @@ def test_offline_and_back(page):
         screenshot(page, f"reconnected-{name}")
 
 
-def test_a_change_that_was_lost_on_the_way_is_sent_again(page):
-    with Site() as site, Line(int(site.port)) as line:
+def test_a_change_that_was_lost_on_the_way_is_sent_again(site, page):
+    with Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")
         line.is_silent = True
         value = press(page)
@@ -108,8 +104,8 @@ def test_a_change_that_was_lost_on_the_way_is_sent_again(page):
         assert is_as_left(page, value)
 
 
-def test_a_connection_that_died_without_a_word_is_noticed_when_the_network_is_back(page):
-    with Site() as site, Line(int(site.port)) as line:
+def test_a_connection_that_died_without_a_word_is_noticed_when_the_network_is_back(site, page):
+    with Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")
         value = press(page)
         line.is_silent = True
@@ -120,8 +116,8 @@ def test_a_connection_that_died_without_a_word_is_noticed_when_the_network_is_ba
         assert is_as_left(page, value)
 
 
-def test_a_late_answer_to_something_else_is_not_taken_for_a_sign_of_life(page):
-    with Site() as site, Line(int(site.port)) as line:
+def test_a_late_answer_to_something_else_is_not_taken_for_a_sign_of_life(site, page):
+    with Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")
         line.is_late = True
         value = press(page)
@@ -140,19 +136,19 @@ def test_a_document_that_takes_long_on_a_slow_line_is_shown_at_the_first_attempt
     with Site(BOKEH_APPS=str(tmp_path)) as site, Line(int(site.port)) as line:
         line.rate = 100_000
         page.goto(f"{line.url}/large", timeout=60_000)
-        wait_until(lambda: state_of(page) not in (None, "loading"), "the plot is there", seconds=90)
+        wait_until(lambda: state_of(page) not in (None, "loading"), "the plot is there", seconds=120)
         assert page.evaluate("states") == ["loading", "ready"]
-        assert page.evaluate("performance.now()") > 25_000
+        assert line.answered > 25 * line.rate, "it took 25 seconds, longer than any timeout of the loader"
 
 
 def test_a_killed_server_is_told_and_one_click_later_there_is_a_working_plot(page):
     name = "parts"
-    with site_of(name) as site:
+    with parts_site() as site:
         open_plot(page, f"{site.url}/{name}")
         press(page)
         [server] = site.servers()
         server.kill()
-        wait_for_state(page, "lost", seconds=5)
+        wait_for_state(page, "lost")
         assert "has ended" in note_of(page)
         assert "not kept" in note_of(page)
         screenshot(page, f"lost-{name}")
@@ -164,7 +160,7 @@ def test_a_page_attaches_again_by_itself_when_the_web_process_has_restarted(page
     settings = {"SECRET_KEY": secrets.token_hex(32)}
     with Stock("bokeh_apps/sliders.py", "tests/sites/parts_apps/parts.py") as stock:
         with Site(BOKEH_SERVERS=stock.url, **settings) as site, Line(int(site.port)) as line:
-            pages = {name: page.context.new_page() for name in APPLICATIONS}
+            pages = {name: page.context.new_page() for name in SITES}
             values = {}
             for name, tab in pages.items():
                 open_plot(tab, f"{line.url}/{name}")
@@ -196,7 +192,7 @@ def test_a_stock_server_that_has_restarted_is_not_taken_for_the_old_one(page):
 def test_a_tab_that_slept_past_the_life_of_its_session_offers_a_new_one(page, tmp_path, monkeypatch):
     ended = tmp_path / "ended"
     monkeypatch.setenv("PARTS_ENDED", str(ended))
-    with site_of("parts", BOKEH_SESSION_LIFETIME="4") as site, Line(int(site.port)) as line:
+    with parts_site(BOKEH_SESSION_LIFETIME="4") as site, Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/parts")
         press(page)
         line.close()
@@ -209,43 +205,41 @@ def test_a_tab_that_slept_past_the_life_of_its_session_offers_a_new_one(page, tm
         start_again(page)
 
 
-def test_the_plot_goes_on_where_it_was_opened_last(page):
-    with Site() as site:
-        open_plot(page, f"{site.url}/sliders")
-        value = press(page)
-        block = page.evaluate("document.querySelector('.bokeh-embed > script').textContent")
-        other = page.context.new_page()
-        other.goto(site.url)
-        loader = page.evaluate("document.querySelector('script[type=module]').src")
-        other.evaluate("(url) => import(url)", loader)
-        other.evaluate(
-            """(block) => {
-                const element = document.createElement("div");
-                document.querySelector("main").append(element);
-                bokehEmbed.add(element, JSON.parse(block));
-            }""",
-            block,
-        )
-        wait_for_plot(other)
-        wait_for_state(page, "lost")
-        assert "opened elsewhere" in note_of(page)
-        screenshot(page, "elsewhere")
-        assert is_as_left(other, value)
-        start_again(page)
-        assert state_of(other) == "ready"
+def test_the_plot_goes_on_where_it_was_opened_last(site, page):
+    open_plot(page, f"{site.url}/sliders")
+    value = press(page)
+    block = page.evaluate("document.querySelector('.bokeh-embed > script').textContent")
+    other = page.context.new_page()
+    other.goto(site.url)
+    loader = page.evaluate("document.querySelector('script[type=module]').src")
+    other.evaluate("(url) => import(url)", loader)
+    other.evaluate(
+        """(block) => {
+            const element = document.createElement("div");
+            document.querySelector("main").append(element);
+            bokehEmbed.add(element, JSON.parse(block));
+        }""",
+        block,
+    )
+    wait_for_plot(other)
+    wait_for_state(page, "lost")
+    assert "opened elsewhere" in note_of(page)
+    screenshot(page, "elsewhere")
+    assert is_as_left(other, value)
+    start_again(page)
+    assert state_of(other) == "ready"
 
 
-def test_a_script_that_cannot_be_loaded_is_told_and_can_be_tried_again(page):
-    with Site() as site:
-        refuse = re.compile(r"/bokeh-widgets-\w+\.js")
-        page.route(refuse, lambda route: route.abort())
-        page.goto(f"{site.url}/sliders")
-        wait_for_state(page, "error")
-        assert "could not be loaded" in note_of(page)
-        screenshot(page, "error")
-        page.unroute(refuse)
-        page.get_by_role("button", name="Try again").click()
-        wait_for_plot(page)
+def test_a_script_that_cannot_be_loaded_is_told_and_can_be_tried_again(site, page):
+    refuse = re.compile(r"/bokeh-widgets-\w+\.js")
+    page.route(refuse, lambda route: route.abort())
+    page.goto(f"{site.url}/sliders")
+    wait_for_state(page, "error")
+    assert "could not be loaded" in note_of(page)
+    screenshot(page, "error")
+    page.unroute(refuse)
+    page.get_by_role("button", name="Try again").click()
+    wait_for_plot(page)
 
 
 def test_an_application_that_fails_when_it_is_started_again_is_told_with_its_id(page, tmp_path):
@@ -272,7 +266,7 @@ def test_an_application_that_fails_when_it_is_started_again_is_told_with_its_id(
 
 def test_a_session_that_ended_before_its_page_came_is_replaced_by_itself(page):
     """As a warm one may, when a full server makes room for another page."""
-    with Site(BOKEH_MAX_SESSIONS="1", BOKEH_STREAM="0") as site:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_MAX_SESSIONS="1", BOKEH_STREAM="0") as site:
 
         def wait(route: Route) -> None:
             wait_until(lambda: site.get("/sliders").status_code == 200, "another page has got the place")
@@ -284,25 +278,23 @@ def test_a_session_that_ended_before_its_page_came_is_replaced_by_itself(page):
         press(page)
 
 
-def test_it_is_replaced_once_and_then_said(page):
+def test_it_is_replaced_once_and_then_said(site, page):
     refuse = """window.WebSocket = class {
         constructor() { setTimeout(() => this.onclose({code: 1006})); }
         close() {}
     }"""
-    with Site() as site:
-        page.add_init_script(refuse)
-        page.route("**/state", lambda route: route.fulfill(json={"state": "gone"}))
-        views = []
-        page.on("request", lambda request: request.url.endswith("/sliders") and views.append(request.method))
-        page.goto(f"{site.url}/sliders")
-        wait_for_state(page, "lost")
-        assert "has ended" in note_of(page)
-        assert views == ["GET", "GET"]
+    page.add_init_script(refuse)
+    page.route("**/state", lambda route: route.fulfill(json={"state": "gone"}))
+    views = []
+    page.on("request", lambda request: request.url.endswith("/sliders") and views.append(request.method))
+    page.goto(f"{site.url}/sliders")
+    wait_for_state(page, "lost")
+    assert "has ended" in note_of(page)
+    assert views == ["GET", "GET"]
 
 
 def test_whoever_has_signed_out_gets_no_new_plot_and_is_told(page):
-    settings = {"BOKEH_APPS": str(ROOT / "bokeh_apps")}
-    with Site(cwd=ROOT / "tests" / "sites", app="members:app", **settings) as site:
+    with Site(cwd=ROOT / "tests" / "sites", app="members:app", BOKEH_APPS=SLIDERS) as site:
         member = {"name": "member", "value": "1", "url": site.url}
         page.context.add_cookies([member])
         open_plot(page, f"{site.url}/sliders")
@@ -320,7 +312,7 @@ def test_whoever_has_signed_out_gets_no_new_plot_and_is_told(page):
 
 
 def test_a_site_that_is_away_while_a_new_session_is_asked_for_is_told(page):
-    with Site() as site, Line(int(site.port)) as line:
+    with Site(BOKEH_APPS=SLIDERS) as site, Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")
         [server] = site.servers()
         server.kill()

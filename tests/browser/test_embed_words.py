@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from chromium import note_of, open_plot, press, screenshot, state_of, wait_for_plot, wait_for_state
-from harness import Site, wait_until
+from harness import SLIDERS, Site, wait_until
 from line import Line
 from playwright.sync_api import Page
 
@@ -69,20 +69,19 @@ curdoc().add_root(button)
         assert state_of(page) == "ready"
 
 
-def test_a_browser_without_cookies_is_told_that_one_is_needed(page):
-    with Site() as site:
-        page.route("**/state", lambda route: route.fulfill(json={"state": "refused"}))
-        page.add_init_script("""window.WebSocket = class {
-            constructor() { setTimeout(() => this.onclose({code: 1006})); }
-            close() {}
-        }""")
-        page.goto(f"{site.url}/sliders")
-        wait_for_state(page, "lost")
-        assert "cookie" in note_of(page)
+def test_a_browser_without_cookies_is_told_that_one_is_needed(site, page):
+    page.route("**/state", lambda route: route.fulfill(json={"state": "refused"}))
+    page.add_init_script("""window.WebSocket = class {
+        constructor() { setTimeout(() => this.onclose({code: 1006})); }
+        close() {}
+    }""")
+    page.goto(f"{site.url}/sliders")
+    wait_for_state(page, "lost")
+    assert "cookie" in note_of(page)
 
 
-def test_a_page_whose_cookie_counts_no_more_is_told_what_is_true_for_all_causes(page):
-    with Site() as site, Line(int(site.port)) as line:
+def test_a_page_whose_cookie_counts_no_more_is_told_what_is_true_for_all_causes(site, page):
+    with Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")
         page.context.clear_cookies()
         line.cut()
@@ -101,13 +100,13 @@ def test_a_plot_that_fills_its_place_has_a_height_and_the_page_may_say_which(pag
 
 
 def test_an_application_that_does_not_answer_is_said_to_be_busy_until_it_does(page):
-    with Site() as site:
+    with Site(BOKEH_APPS=SLIDERS) as site:
         open_plot(page, f"{site.url}/sliders")
         [server] = site.servers()
         server.send_signal(signal.SIGSTOP)
         try:
             press(page)
-            wait_until(lambda: "busy" in note_of(page), "it is told", 20)
+            wait_until(lambda: "busy" in note_of(page), "it is told")
             assert state_of(page) == "ready"
             screenshot(page, "busy")
         finally:

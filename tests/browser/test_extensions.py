@@ -50,7 +50,7 @@ def prefix(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def extended(prefix: str) -> Iterator[Site]:
     arguments = ["--root-path", prefix] if prefix else []
-    with Site(*arguments, BOKEH_APPS=str(APPS)) as site:
+    with Site(*arguments, BOKEH_APPS=str(APPS), BOKEH_PULL_TIMEOUT="60") as site:
         site.url += prefix
         yield site
 
@@ -164,7 +164,7 @@ def paneled(prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.mark.parametrize("name", ["widgets", "fast", "material"])
 def test_panel_looks_right_and_answers(paneled, page, requests, name):
     page.goto(f"{paneled.url}/{name}")
-    wait_for_state(page, "ready", 60)
+    wait_for_state(page, "ready")
     page.get_by_text("5 points").wait_for()
     press(page)
     page.get_by_text("6 points").wait_for()

@@ -8,9 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from harness import wait_until
+from harness import wait_until, wait_until_ended
 from playwright.sync_api import Browser, Page
 from relaying import VISITOR, FakeServer, RelayedSite, echo, ticket
 
@@ -76,7 +75,7 @@ def test_websockets_of_every_size_and_their_ends(secure_page, fake):
     assert secure_page.evaluate(TALK, [ticket(fake.url), 1]) == ["close", 4410, "gone"]
 
 
-def test_the_site_stops_in_time(secure_page, site, fake):
+def test_the_site_stops_with_a_websocket_open(secure_page, site, fake):
     fake.behaviour = echo
     family = site.family()
     assert secure_page.evaluate(TALK, [ticket(fake.url), 0]) == "kept"
@@ -84,4 +83,4 @@ def test_the_site_stops_in_time(secure_page, site, fake):
     site.popen.send_signal(signal.SIGTERM)
     assert secure_page.evaluate("kept") == 1012
     # Hypercorn often cannot close such a connection, and has its graceful_timeout of 3 s to try.
-    wait_until(lambda: not psutil.wait_procs(family, timeout=0)[1], "all processes are gone", seconds=10)
+    wait_until_ended(family)

@@ -1,4 +1,4 @@
-"""A site of somebody else: its routes change the document of the example sliders before anybody sees it."""
+"""A site of somebody else, whose routes change the document of the sliders before it is shown."""
 
 import asyncio
 
@@ -43,7 +43,7 @@ async def raises(kind):
 async def check():
     """Return the title that a second client finds on the server."""
     pulled = await embed.pull("sliders", customize=change)
-    server = embed.fleet.servers[0]
+    server = embed.runtime.fleet.servers[0]
 
     class Second(ClientSession):
         @property

@@ -1,4 +1,4 @@
-"""A site of somebody else whose plot is for members; whoever is none is sent to a page to sign in."""
+"""A site of somebody else whose plots are for members; others are redirected to a page to sign in."""
 
 from quart import Quart, redirect, render_template_string, request
 

@@ -25,7 +25,7 @@ async def whole(application):
 @app.get("/roots/<application>")
 async def roots(application):
     session = await embed.pull(application)
-    stylesheet = embed.delivery.url("site.css")
+    stylesheet = embed.runtime.renderer.url("site.css")
     return await render_template("roots.html", session=session, template="Quart", stylesheet=stylesheet)
 
 

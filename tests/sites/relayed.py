@@ -1,4 +1,4 @@
-"""A site of somebody else whose pages are only what a websocket client needs."""
+"""A site with the extension, whose pages hold only what a websocket client needs."""
 
 from quart import Quart
 
@@ -12,7 +12,7 @@ embed = BokehEmbed(app)
 @app.get("/session/<name>")
 async def session(name):
     pulled = await embed.pull(name)
-    block = embed.delivery.block(pulled)
+    block = embed.runtime.renderer.block(pulled.session)
     return {"ticket": block["ticket"], "path": block["path"] + "/ws", "id": pulled.id}
 
 
@@ -21,3 +21,15 @@ async def tasks():
     import asyncio
 
     return str(len(asyncio.all_tasks()))
+
+
+@app.get("/endless")
+async def endless():
+    import asyncio
+
+    async def body():
+        while True:
+            yield b"more\n"
+            await asyncio.sleep(0.1)
+
+    return body(), {"Content-Type": "text/plain"}

@@ -1,8 +1,11 @@
+"""The comparison in its shortest form: every measure runs, and the tables are written."""
+
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,25 +13,30 @@ from pathlib import Path
 import pytest
 from harness import ROOT
 
-NEEDED = ("aiohttp", "flask", "playwright", "psutil")
-MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the comparison needs {', '.join(MISSING)}")
+REQUIRED = ("aiohttp", "flask", "playwright", "psutil")
+MISSING = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the comparison requires {', '.join(MISSING)}")
 CONTESTANTS = ("quart-direct", "recipe-quart", "bokeh-serve")
 
 
-def run(folder: Path, *arguments: str) -> tuple[dict, str]:
-    command = [sys.executable, "-m", "benchmarks", "--smoke", "--out", str(folder), *arguments]
+def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def run_comparison(folder: Path, *arguments: str) -> tuple[dict, str]:
+    run_module("benchmarks", "--smoke", "--out", str(folder), *arguments)
     return json.loads((folder / "results.json").read_text()), (folder / "results.md").read_text()
 
 
-def test_contestants_take_turns_and_get_their_tables(tmp_path):
+def test_every_measure_has_values_of_every_contestant(tmp_path):
     measures = ("pages", "round-trips")
-    results, tables = run(tmp_path, "--only", *measures, "--contestants", *CONTESTANTS)
+    results, tables = run_comparison(tmp_path, "--only", *measures, "--contestants", *CONTESTANTS)
     assert not results["absent"]
     assert not results["failures"]
     assert {quantity["measure"] for quantity in results["quantities"]} == set(measures)
@@ -43,18 +51,43 @@ def test_contestants_take_turns_and_get_their_tables(tmp_path):
 @pytest.mark.skipif(
     not Path("/usr/bin/chromium").exists(), reason="there is no Chromium at /usr/bin/chromium"
 )
-def test_the_comparison_looks_at_first_plots_and_sliders_in_chromium(tmp_path):
-    results, _ = run(
+def test_first_plots_and_slider_changes_are_measured_in_chromium(tmp_path):
+    results, _ = run_comparison(
         tmp_path, "--only", "first-plot", "slider", "--contestants", "quart-direct", "bokeh-serve"
     )
     assert not results["failures"]
     assert {quantity["measure"] for quantity in results["quantities"]} == {"first-plot", "slider"}
 
 
-def test_who_cannot_take_part_is_named_with_the_reason(tmp_path, monkeypatch):
+def test_a_contestant_that_is_not_installed_is_reported_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     measures = ("stalls", "resources", "lifetimes")
-    results, tables = run(tmp_path, "--only", *measures, "--contestants", "bokeh-serve", "nginx")
+    results, tables = run_comparison(tmp_path, "--only", *measures, "--contestants", "bokeh-serve", "nginx")
     assert {quantity["measure"] for quantity in results["quantities"]} == set(measures)
-    assert results["absent"] == {"nginx": "there is no program 'nginx' here"}
-    assert "nginx in front of bokeh serve: there is no program 'nginx' here" in tables
+    assert results["absent"] == {"nginx": "the program 'nginx' is not installed"}
+    assert "nginx in front of bokeh serve: the program 'nginx' is not installed" in tables
+
+
+def test_an_earlier_commit_takes_part_from_its_own_checkout(tmp_path):
+    checkout = tmp_path / "earlier"
+    package = checkout / "quart_app"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from quart import Quart\n"
+        "app = Quart(__name__)\n"
+        "app.add_url_rule('/healthz', view_func=lambda: 'alive')\n"
+        "raise RuntimeError(f'imported from {__file__}')\n"
+    )
+    results, tables = run_comparison(
+        tmp_path, "--only", "pages", "--contestants", "quart-relay", "--before", str(checkout)
+    )
+    assert str(package) in results["absent"]["before"]
+    assert f"PYTHONPATH={checkout}" in tables
+    assert results["reference"] == "before"
+
+
+def test_memory_of_the_web_process_is_compared_with_an_empty_quart_application():
+    done = run_module("benchmarks.memory", "--before", str(ROOT))
+    figures = re.findall(r"^(empty Quart application|quart-relay|before): (\d+\.\d) MB", done.stdout, re.M)
+    assert len(figures) == 3
+    assert all(float(megabytes) > 10 for _, megabytes in figures)

@@ -1,11 +1,11 @@
-"""BOKEH_DEV: what is wrong is told in the page, and an edited application is started again."""
+"""BOKEH_DEV: pages show the errors of applications, and the Bokeh servers restart when a file changes."""
 
 from __future__ import annotations
 
 from harness import ROOT, Site, wait_until
 
 
-def test_with_dev_an_edited_application_is_started_again_and_its_errors_are_in_the_page(tmp_path):
+def test_with_dev_an_edited_application_is_loaded_again_and_its_errors_are_in_the_page(tmp_path):
     application = tmp_path / "edited.py"
     good = (ROOT / "bokeh_apps" / "sliders.py").read_text()
     application.write_text(good)
@@ -15,6 +15,7 @@ def test_with_dev_an_edited_application_is_started_again_and_its_errors_are_in_t
         application.write_text("1 / 0")
         answer = wait_until(lambda: (a := site.get("/edited")).status_code == 500 and a, "it fails now")
         assert "division by zero" in answer.text
+        assert "edited.py changed: restarting the Bokeh servers" in site.output()
 
         application.write_text("x = (")
         wait_until(lambda: "was never closed" in site.get("/").text, "the gallery has its error")

@@ -1,4 +1,4 @@
-"""What the loader in a page asks for: assets, a new session, and why a websocket is refused."""
+"""The routes that the loader in a page uses: assets, a new session, and the state of a session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from harness import Site, customized_site, data_block, ticket
+from harness import SLIDERS, Site, customized_site, data_block, ticket
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def client(site: Site) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_an_asset_is_sent_as_the_browser_takes_it_and_kept_for_good(site, client):
+def test_an_asset_is_compressed_as_the_browser_accepts_and_cached_for_good(site, client):
     url = client.block["bundles"][0]
     sizes = {}
     for accepted, encoding in (("gzip, br", "br"), ("gzip", "gzip"), ("identity", None), ("br;q=0", None)):
@@ -34,7 +34,7 @@ def test_an_asset_is_sent_as_the_browser_takes_it_and_kept_for_good(site, client
     assert sizes["br"] < sizes["gzip"] < sizes[None] / 3
 
 
-def test_an_asset_of_another_version_is_not_there_and_that_is_not_kept(site):
+def test_an_asset_of_another_version_is_a_404_that_is_not_cached(site):
     answer = site.get("/bokeh/assets/embed-0000000000000000.js")
     assert answer.status_code == 404
     assert answer.headers["cache-control"] == "no-store"
@@ -48,7 +48,7 @@ def test_a_page_gets_a_new_session_for_its_ticket(client):
     assert ticket(answer.json())["session_id"] != ticket(client.block)["session_id"]
 
 
-def test_what_is_no_json_of_ours_is_a_400(site, client):
+def test_a_malformed_body_is_a_400(site, client):
     for content in (b"[" * 100_000, b"[]", b"{", b'"\\ud800"'):
         answer = client.post(
             "/bokeh/session/sliders", content=content, headers={"Content-Type": "application/json"}
@@ -58,7 +58,7 @@ def test_what_is_no_json_of_ours_is_a_400(site, client):
 
 
 def test_only_a_session_to_which_its_page_passed_nothing_is_renewed_without_the_page(site, client):
-    """Else the page would get around what its route asks, and what it passes and changes."""
+    """Otherwise the page could bypass the checks of its route, and what it passes and changes."""
     block = data_block(client.get("/sliders?n=1").text)
     for asked in ({}, {"arguments": {}}, {"arguments": {"n": ["1"]}}):
         answer = client.post("/bokeh/session/sliders", json={"ticket": block["ticket"], **asked})
@@ -68,8 +68,9 @@ def test_only_a_session_to_which_its_page_passed_nothing_is_renewed_without_the_
 
 
 @pytest.mark.parametrize("path", ["/", "/as/somebody"])
-def test_a_session_with_a_user_or_a_change_of_its_route_is_its_page_s_alone(path):
-    with customized_site() as site, httpx.Client(base_url=site.url, headers={"Origin": site.url}) as client:
+def test_a_session_with_a_user_or_a_change_of_its_route_is_its_page_s_alone(pool, path):
+    site = pool.get(customized_site)
+    with httpx.Client(base_url=site.url, headers={"Origin": site.url}) as client:
         asked = {"ticket": data_block(client.get(path).text)["ticket"]}
         assert client.post("/bokeh/session/sliders", json=asked).status_code == 403
 
@@ -111,7 +112,7 @@ def test_every_page_of_ours_has_the_headers_of_a_page(site):
 
 
 def test_everything_stands_under_a_path_prefix():
-    with Site(BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
         page = site.get("/sliders", headers={"X-Forwarded-Prefix": "/deep/down"})
         block = data_block(page.text)
         urls = [block["path"], block["renew"], *block["bundles"], *block["others"]]

@@ -24,7 +24,7 @@ def workers() -> Iterator[Site]:
     ("path", "kind"),
     [("lib/shout.js", "text/javascript"), ("page.css", "text/css"), ("images/dot.svg", "image/svg+xml")],
 )
-def test_a_file_is_sent_as_what_it_is_and_kept_for_an_hour(workers, path, kind):
+def test_a_file_is_sent_with_its_type_and_cached_for_an_hour(workers, path, kind):
     answer = workers.get(f"{FILES}/{path}")
     assert answer.content == (APPS / "tiny_ext" / "built" / path).read_bytes()
     assert answer.headers["content-type"].partition(";")[0] == kind
@@ -45,7 +45,7 @@ def test_scripts_are_compressed(workers):
         *("/../../quart_app/__init__.py", f"/{'x' * 5000}"),
     ],
 )
-def test_nothing_else_is_sent(workers, path):
+def test_paths_outside_of_the_extension_are_a_404_or_a_redirect(workers, path):
     connection = http.client.HTTPConnection("127.0.0.1", int(workers.port))
     connection.request("GET", FILES + path)
     assert connection.getresponse().status in (404, 308)
@@ -67,7 +67,7 @@ def test_every_worker_has_the_scripts_of_a_page(workers, name):
     assert len({answer.content for answer in answers}) == 1
 
 
-def test_a_script_that_no_page_has_named_is_not_made(workers):
+def test_a_script_with_a_wrong_signature_is_a_404(workers):
     name = "/bokeh/assets/models-0123456789abcdef.js"
     for query in ("", "?of=own", "?of=own&by=x", "?of=own&by=ü", f"?of=own&by={'0' * 32}"):
         answer: httpx.Response = workers.get(name + query)

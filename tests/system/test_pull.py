@@ -1,4 +1,4 @@
-"""What a pull passes to the application, what it leaves behind, and what it does when the server fails it."""
+"""What a pull passes to the application, what it leaves behind, and how it ends when the server fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 from bokeh_server import Stock
-from harness import ROOT, Site, customized_site, data_block, ticket, wait_until
+from harness import DEADLINE, ROOT, SLIDERS, Site, customized_site, data_block, ticket, wait_until
 
 ECHO = """
 import json
@@ -64,7 +64,7 @@ def test_arguments_and_chosen_headers_and_cookies_reach_the_application_and_not_
         assert "vanilla" not in answer.text
 
 
-def test_without_being_told_nothing_of_the_request_reaches_the_application_but_its_arguments(echo):
+def test_by_default_the_application_gets_only_the_arguments_of_a_request(echo):
     with Site(BOKEH_APPS=echo) as site:
         site.get("/echo", headers={"Cookie": "a=b", "Authorization": "Bearer x"})
         assert echoes(site) == [{"arguments": {}, "headers": {}, "cookies": {}, "user": None}]
@@ -72,7 +72,7 @@ def test_without_being_told_nothing_of_the_request_reaches_the_application_but_i
 
 @contextmanager
 def server_that(answers: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server of ours that fails as told: it gets every connection, and holds it until the end."""
+    """A TCP server that calls ``answers`` with each connection, and keeps it open until the end."""
     held: list[socket.socket] = []
     with closing(create_server(("127.0.0.1", 0))) as listener:
 
@@ -118,7 +118,7 @@ def test_a_server_that_fails_gives_the_page_its_status_and_the_thread_back(fault
                 assert "Traceback" not in answer.text
 
 
-def test_a_stopped_server_costs_each_page_its_deadline_and_nothing_after_it_goes_on():
+def test_pages_of_a_stopped_server_are_504_until_it_continues():
     with Stock("bokeh_apps/sliders.py") as stock:
         settings = {"BOKEH_SERVERS": stock.url, "BOKEH_PULL_TIMEOUT": "2", "BOKEH_STREAM": "0"}
         with Site(**settings) as site:
@@ -133,12 +133,12 @@ def test_a_stopped_server_costs_each_page_its_deadline_and_nothing_after_it_goes
 
 
 def test_200_pulls_across_a_restart_all_end_with_a_page_or_its_error():
-    with Site(BOKEH_STREAM="0") as site:
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_STREAM="0") as site:
         assert site.get("/sliders").status_code == 200
         [server] = site.servers()
 
         async def pages() -> list[int]:
-            async with httpx.AsyncClient(base_url=site.url, timeout=60) as client:
+            async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
                 gate = asyncio.Semaphore(16)
                 done = 0
 
@@ -159,7 +159,7 @@ def test_200_pulls_across_a_restart_all_end_with_a_page_or_its_error():
         wait_until(lambda: site.get("/sliders").status_code == 200, "pages work again")
 
 
-def test_pages_beyond_the_limits_are_refused_at_once_and_may_come_back():
+def test_pages_beyond_the_limits_are_refused_and_may_come_back():
     limits = {"BOKEH_MAX_WAITING": "4", "BOKEH_MAX_WAITING_PER_VISITOR": "2"}
     with server_that(silent) as url:
         with Site(BOKEH_SERVERS=url, BOKEH_PULL_TIMEOUT="3", BOKEH_PULL_THREADS="8", **limits) as site:
@@ -178,7 +178,7 @@ def test_pages_beyond_the_limits_are_refused_at_once_and_may_come_back():
             assert get("later").status_code == 504  # every place has been given back
 
 
-def test_a_page_that_its_browser_has_left_gives_its_thread_back():
+def test_the_pull_of_a_page_whose_browser_has_left_is_cancelled():
     with server_that(silent) as url:
         with Site(BOKEH_SERVERS=url, BOKEH_PULL_TIMEOUT="60", BOKEH_PULL_THREADS="1") as site:
             [worker] = psutil.Process(site.popen.pid).children()[-1:]
@@ -190,10 +190,10 @@ def test_a_page_that_its_browser_has_left_gives_its_thread_back():
             with closing(socket.create_connection(("127.0.0.1", int(site.port)))) as browser:
                 browser.sendall(b"GET /sliders HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 wait_until(lambda: pulls() == 1, "the page waits for its session")
-            wait_until(lambda: pulls() == 0, "nobody waits any more")
+            wait_until(lambda: pulls() == 0, "the pull is over")
 
 
-def test_a_document_that_is_too_large_is_told_with_the_limit_in_the_log(tmp_path):
+def test_a_document_that_is_too_large_is_a_500_with_the_limit_in_the_log(tmp_path):
     (tmp_path / "large.py").write_text(
         "from bokeh.io import curdoc\nfrom bokeh.models import Div\n"
         "curdoc().add_root(Div(text='x' * 3_000_000))\n"
@@ -203,18 +203,6 @@ def test_a_document_that_is_too_large_is_told_with_the_limit_in_the_log(tmp_path
             answer = site.get("/large")
             assert answer.status_code == 500
             assert "1000000 bytes of BOKEH_MAX_MESSAGE" in site.output()
-
-
-def test_the_outline_of_a_large_document_is_read_without_holding_up_the_site():
-    from quart_app.protocol.outline import Root
-    from quart_app.sessions.pull import outline_of_json
-
-    numbers = {"type": "object", "name": "ColumnDataSource", "id": "p2", "attributes": {"data": [1.5] * 1000}}
-    root = {"type": "object", "name": "Row", "id": "p1", "attributes": {"name": "top", "children": [numbers]}}
-    other = {"type": "object", "name": "Div", "id": "p3", "attributes": {}}
-    outline = outline_of_json(json.dumps({"doc": {"roots": [root, other], "title": "x"}}))
-    assert outline.roots == (Root("p1", "top"), Root("p3", None))
-    assert outline.types == {"Row", "ColumnDataSource", "Div"}
 
 
 def test_warm_sessions_are_used_for_pages_that_pass_nothing_and_made_again(tmp_path):
@@ -246,7 +234,7 @@ def test_a_page_begins_before_its_session_is_there_and_is_the_same_page(tmp_path
         with Site(BOKEH_APPS=str(tmp_path), BOKEH_STREAM=stream) as site:
             assert site.get("/slow").status_code == 200
             chunks = []
-            with httpx.stream("GET", f"{site.url}/slow", timeout=30) as answer:
+            with httpx.stream("GET", f"{site.url}/slow", timeout=DEADLINE) as answer:
                 chunks = list(answer.iter_raw())
             assert ("content-length" in answer.headers) == (stream == "0")
             if stream == "1":
@@ -257,7 +245,7 @@ def test_a_page_begins_before_its_session_is_there_and_is_the_same_page(tmp_path
     assert pages["0"] == pages["1"]
 
 
-def test_a_page_that_has_begun_says_where_the_plot_would_be_why_there_is_none(tmp_path):
+def test_an_error_after_a_page_has_begun_is_shown_in_the_place_of_the_plot(tmp_path):
     flag = tmp_path / "fails"
     (tmp_path / "sometimes.py").write_text(
         f"import os, time\nif os.path.exists({str(flag)!r}):\n    time.sleep(0.2)\n    1 / 0\n"
@@ -277,18 +265,18 @@ def test_a_page_that_has_begun_says_where_the_plot_would_be_why_there_is_none(tm
         assert site.get("/sometimes").status_code == 200
 
 
-def test_pages_above_the_session_limit_get_503_until_those_that_nobody_came_for_have_waited(tmp_path):
-    with Site(BOKEH_MAX_SESSIONS="3", BOKEH_STREAM="0") as site:
+def test_pages_above_the_session_limit_are_503_until_a_session_without_a_browser_is_ended(tmp_path):
+    with Site(BOKEH_APPS=SLIDERS, BOKEH_MAX_SESSIONS="3", BOKEH_STREAM="0") as site:
         statuses = [site.get("/sliders").status_code for _ in range(4)]
         assert statuses == [200, 200, 200, 503]
         answer = site.get("/sliders")
-        assert (answer.status_code, "All places are taken" in answer.text) == (503, True)
+        assert (answer.status_code, "Too many plots are open" in answer.text) == (503, True)
         assert int(answer.headers["retry-after"]) > 0
-        wait_until(lambda: site.get("/sliders").status_code == 200, "the first one has given way")
+        wait_until(lambda: site.get("/sliders").status_code == 200, "the first session has been ended")
 
 
 def test_a_session_whose_page_failed_is_ended_at_once():
-    with customized_site(BOKEH_MAX_SESSIONS="1", BOKEH_SESSION_LIFETIME="8") as site:
+    with customized_site(BOKEH_MAX_SESSIONS="1", BOKEH_SESSION_LIFETIME="16") as site:
         assert site.get("/raises/value").status_code == 500
-        # The server looks every two seconds: long before the eight that a session waits for its browser.
-        wait_until(lambda: site.get("/check").status_code == 200, "its place is free again", seconds=6)
+        # The server looks every four seconds: long before the 16 that a session waits for its browser.
+        wait_until(lambda: site.get("/check").status_code == 200, "its place is free again", seconds=12)

@@ -1,4 +1,4 @@
-"""What applications may rely on: Bokeh's public behaviour, on our server."""
+"""Bokeh's public behaviour, on which applications rely, on our server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
+from bokeh.command.subcommands.serve import Serve as BokehServe
+from bokeh.document import Document
 from bokeh_server import OURS, SHORT, STOCK, Client, Serve, new_id, run, token, visit
 from harness import ROOT, wait_until
+
+from quart_app.engine import serve
+from quart_app.protocol.outline import Outline
 
 FOLDER = {
     "app_hooks.py": """
@@ -65,7 +70,7 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("command", [OURS, STOCK])
-def test_an_application_folder_has_its_hooks_request_callbacks_and_theme(folder, command):
+def test_an_application_folder_has_hooks_request_callbacks_and_theme(folder, command):
     def notes() -> list[str]:
         return (folder / "notes.txt").read_text().split()
 
@@ -100,33 +105,23 @@ def test_the_servers_own_page_has_the_applications_template(folder, command):
         assert f'data-root-id="{div.id}"' in page
 
 
-def test_the_page_of_a_session_has_its_template_and_a_place_for_the_script(folder):
+def test_a_pull_has_the_applications_template_in_its_ack(folder):
     with Serve(folder, ROOT / "bokeh_apps" / "sliders.py") as server:
-        id, other = new_id(), new_id()
-        [div] = visit(server, "folder", token(id, create=True)).roots
-        answer = server.get("/folder/page", headers={"Bokeh-Token": token(id)})
-        assert answer.status_code == 200
-        assert answer.headers["X-Bokeh-Template"] == "own"
-        assert "<h1>A template of its own</h1>" in answer.text
-        assert answer.text.count("<!-- quart-bokeh: script -->") == 1
-        assert "<script" not in answer.text
-        element = json.loads(answer.headers["X-Bokeh-Roots"])[div.id]
-        assert f'<div id="{element}" data-root-id="{div.id}"' in answer.text
-        visit(server, "sliders", token(other, create=True))
-        answer = server.get("/sliders/page", headers={"Bokeh-Token": token(other)})
-        assert answer.headers["X-Bokeh-Template"] == "default"
 
+        async def pull(application: str) -> tuple[Document, Outline]:
+            client = await Client.connect(server, application, token(new_id(), create=True))
+            document = await client.pull()
+            client.close()
+            return document, Outline.from_json(client.ack.content["quart_bokeh"])
 
-def test_the_page_is_only_for_a_session_that_is_there_and_makes_none(folder):
-    with Serve(folder) as server:
-        gone, forged = (
-            token(new_id(), create=True),
-            token(new_id(), key="another key, as long as needed"),
-        )
-        assert server.get("/folder/page", headers={"Bokeh-Token": gone}).status_code == 410
-        assert server.get("/folder/page", headers={"Bokeh-Token": forged}).status_code == 403
-        assert server.get("/folder/page").status_code == 403
-        assert server.health()["sessions"] == 0
+        document, outline = run(pull("folder"))
+        [div] = document.roots
+        assert outline.template is not None
+        assert "<h1>A template of its own</h1>" in outline.template.html
+        assert "<script" not in outline.template.html
+        element = outline.template.elements[div.id]
+        assert f'<div id="{element}" data-root-id="{div.id}"' in outline.template.html
+        assert run(pull("sliders"))[1].template is None
 
 
 def test_a_notebook_is_an_application():
@@ -156,8 +151,6 @@ def test_an_edited_application_is_served_anew_with_dev(tmp_path):
 
 
 def test_every_flag_of_bokeh_serve_is_there():
-    from bokeh.command.subcommands.serve import Serve as Theirs
-
-    from quart_app.engine.serve import Serve as Ours
-
-    assert {name for name, _ in Theirs.args} < {name for name, _ in Ours.args}
+    ours = {name for name, _ in serve.Serve.args}
+    assert {name for name, _ in BokehServe.args} < ours
+    assert ours >= {"--max-sessions", "--drain-seconds", "--uvloop", "--supervised"}

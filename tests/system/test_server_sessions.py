@@ -1,8 +1,10 @@
-"""Who gets a session of our server: run against the server itself, beside stock ``bokeh serve``."""
+"""Which requests get a session of our server, and which of stock ``bokeh serve``."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import socket
 
 import pytest
 from bokeh.util.token import generate_jwt_token
@@ -19,14 +21,14 @@ def server():
         yield server
 
 
-def test_only_a_token_for_creating_makes_a_session(server):
+def test_only_a_token_for_creating_creates_a_session(server):
     id = new_id()
     assert refusal(server, "sliders", token(id))[:2] == (410, "this session is gone\n")
     assert visit(server, "sliders", token(id, create=True)).roots
     assert visit(server, "sliders", token(id)).roots
 
 
-def test_over_http_only_a_token_for_creating_makes_a_session(server):
+def test_over_http_only_a_token_for_creating_creates_a_session(server):
     path, id = "/sliders/autoload.js?bokeh-autoload-element=x", new_id()
     assert server.get(path, headers={"Bokeh-Session-Id": id}).status_code == 410
     assert server.get(f"{path}&bokeh-token={token(id)}").status_code == 410
@@ -34,7 +36,7 @@ def test_over_http_only_a_token_for_creating_makes_a_session(server):
     assert server.get(path, headers={"Bokeh-Session-Id": id}).status_code == 200
 
 
-def test_stock_bokeh_makes_a_session_for_any_token():
+def test_stock_bokeh_creates_a_session_for_any_token():
     with Serve(SLIDERS, command=STOCK) as stock:
         assert visit(stock, "sliders", token(new_id())).roots
         as_id = {"Bokeh-Session-Id": token(new_id())}
@@ -102,7 +104,7 @@ def test_a_refusal_is_one_line_in_the_log_without_ids_and_tracebacks():
         ]
 
 
-def test_what_a_page_gets_attaches_and_cannot_make_its_session_again():
+def test_a_pages_token_attaches_and_cannot_create_its_session_again():
     with Serve(SLIDERS, *SHORT) as server:
         made = token(new_id(), create=True, headers={"Cookie": "a secret"})
         script = server.get(f"/sliders/autoload.js?bokeh-autoload-element=x&bokeh-token={made}").text
@@ -113,14 +115,14 @@ def test_what_a_page_gets_attaches_and_cannot_make_its_session_again():
         assert refusal(server, "sliders", given)[0] == 410
 
 
-def test_unsigned_servers_make_what_is_asked_for_as_stock_ones_do():
+def test_unsigned_servers_create_the_session_that_a_request_names_as_stock_ones_do():
     for command in (OURS, STOCK):
         with Serve(SLIDERS, command=command, signed=False) as server:
             assert visit(server, "sliders", generate_jwt_token("mine", signed=False)).roots
             assert server.get("/sliders?bokeh-session-id=another").status_code == 200
 
 
-def test_above_the_limit_nothing_new_is_made_until_a_session_ends():
+def test_at_the_limit_no_session_is_created_until_one_ends():
     with Serve(SLIDERS, "--max-sessions", "2", *SHORT) as server:
 
         async def fill() -> None:
@@ -130,7 +132,7 @@ def test_above_the_limit_nothing_new_is_made_until_a_session_ends():
                 await Client.connect(server, "sliders", token(new_id(), create=True))
             assert refused.value.code == 503
             assert int(refused.value.response.headers["Retry-After"]) > 0
-            again = await Client.connect(server, "sliders", token(ids[0]))  # attaching is always possible
+            again = await Client.connect(server, "sliders", token(ids[0]))  # attaching has no limit
             for client in [*clients, again]:
                 client.close()
 
@@ -139,12 +141,94 @@ def test_above_the_limit_nothing_new_is_made_until_a_session_ends():
         assert visit(server, "sliders", token(new_id(), create=True)).roots
 
 
-def test_what_is_no_message_closes_the_websocket_with_a_code_that_exists(server):
-    async def talk(fragment: bytes) -> int | None:
-        client = await Client.connect(server, "sliders", token(new_id(), create=True))
-        await client.socket.write_message(fragment, binary=True)
-        with pytest.raises(EOFError) as closed:
-            await client.receive()
-        return closed.value.args[0]
+WAITS = """
+import time
+from pathlib import Path
+from bokeh.io import curdoc
+from bokeh.models import Div
+folder = Path(__file__).parent
+(folder / "started").touch()
+while not (folder / "go").exists():
+    time.sleep(0.02)
+curdoc().add_root(Div())
+"""
 
-    assert run(talk(b"no message")) == 1002
+
+def test_the_session_of_a_client_that_leaves_while_it_is_created_ends_at_once(tmp_path):
+    (tmp_path / "waits.py").write_text(WAITS)
+    with Serve(tmp_path / "waits.py", "--unused-session-lifetime", "3600000") as server:
+        with socket.create_connection(("127.0.0.1", int(server.port))) as connection:
+            connection.sendall(upgrade("waits", token(new_id(), create=True)))
+            wait_until((tmp_path / "started").exists, "the session is being created")
+        (tmp_path / "go").touch()
+        wait_until(lambda: server.health()["applications"]["/waits"]["starts"] == "ok", "it has been created")
+        wait_until(lambda: server.health()["sessions"] == 0, "it has ended", 5)
+        assert "Traceback" not in server.output()
+        assert visit(server, "waits", token(new_id(), create=True)).roots
+
+
+def upgrade(application: str, token: str) -> bytes:
+    """Return the request that opens a websocket."""
+    lines = (
+        f"GET /{application}/ws HTTP/1.1",
+        "Host: localhost",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        f"Sec-WebSocket-Protocol: bokeh, {token}",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+HOLDS = """
+import asyncio
+from pathlib import Path
+from bokeh.io import curdoc
+from bokeh.models import Div
+folder = Path(__file__).parent
+async def hold():
+    (folder / "held").touch()
+    while not (folder / "go").exists():
+        await asyncio.sleep(0.02)
+curdoc().add_root(Div(name="first"))
+curdoc().add_next_tick_callback(hold)
+"""
+
+
+def test_a_pull_does_not_wait_for_a_callback_that_holds_the_documents_lock(tmp_path):
+    (tmp_path / "holds.py").write_text(HOLDS)
+    with Serve(tmp_path / "holds.py") as server:
+
+        async def pull() -> None:
+            async with asyncio.timeout(10):
+                client = await Client.connect(server, "holds", token(new_id(), create=True))
+            assert [root["name"] for root in client.ack.content["quart_bokeh"]["roots"]] == ["first"]
+            client.close()
+
+        try:
+            run(pull())
+            wait_until((tmp_path / "held").exists, "the callback holds the lock")
+        finally:
+            (tmp_path / "go").touch()
+
+
+@pytest.mark.parametrize("command", [OURS, STOCK])
+def test_an_application_that_replaces_bokehs_handlers_does_not_replace_ours(tmp_path, command):
+    """As importing Panel in ``app_hooks.py`` does."""
+    folder = tmp_path / "replaces"
+    folder.mkdir()
+    (folder / "main.py").write_text("")
+    (folder / "app_hooks.py").write_text(
+        "from bokeh.server import urls\n"
+        "from bokeh.server.views.doc_handler import DocHandler\n"
+        "from bokeh.server.views.ws import WSHandler\n"
+        "theirs = {'/?': DocHandler, '/ws': WSHandler}\n"
+        "urls.per_app_patterns[:] = [(url, theirs.get(url, own)) for url, own in urls.per_app_patterns]\n"
+    )
+    with Serve(folder, command=command) as server:
+        if command == OURS:
+            assert refusal(server, "replaces", token(new_id()))[0] == 410
+            assert server.get(f"/replaces?bokeh-token={token(new_id())}").status_code == 410
+        else:
+            visit(server, "replaces", token(new_id()))

@@ -1,4 +1,4 @@
-"""A supervisor by itself, with a program in the place of the Bokeh server."""
+"""A supervisor alone, with a shell script as its Bokeh server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pid_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(tmp_path: Path, pid_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Supervisor]:
-    """Make a supervisor whose server is this shell script, and who waits for a minute after a failure."""
+    """Make a supervisor whose server process is this shell script, with a back-off of a minute."""
     monkeypatch.setattr(supervisor, "backoff", lambda failures: 60.0)
 
     def make(script: str) -> Supervisor:
@@ -32,7 +32,7 @@ def make(tmp_path: Path, pid_file: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
         program.chmod(0o755)
         monkeypatch.setattr("sys.executable", str(program))
         server = Server("server-1", state=State.STOPPED)
-        return Supervisor(server, list, {"PID_FILE": str(pid_file)}, lambda broken: None)
+        return Supervisor(server, list, {"PID_FILE": str(pid_file)})
 
     return make
 
@@ -43,7 +43,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_an_edit_ends_the_wait_after_a_crash_and_is_not_kept_for_the_next_one(make, pid_file):
+def test_a_restart_ends_the_back_off_after_a_crash_but_not_that_after_the_next_one(make, pid_file):
     async def test() -> None:
         supervised = make(RUNS)
         server = supervised.server
@@ -55,7 +55,7 @@ def test_an_edit_ends_the_wait_after_a_crash_and_is_not_kept_for_the_next_one(ma
                 pid_file.unlink()
                 os.kill(pid, 9)
                 await until(lambda: server.state is State.BACKOFF)
-                with pytest.raises(TimeoutError):  # nobody starts it again
+                with pytest.raises(TimeoutError):  # it is not started again
                     async with asyncio.timeout(0.5):
                         await until(lambda: server.state is not State.BACKOFF)
                 await supervised.restart()
@@ -66,9 +66,9 @@ def test_an_edit_ends_the_wait_after_a_crash_and_is_not_kept_for_the_next_one(ma
     asyncio.run(test())
 
 
-def test_a_server_that_dies_in_the_middle_of_its_report_did_not_start(make):
+def test_a_server_that_exits_within_its_report_did_not_start(make):
     async def test() -> None:
-        with pytest.raises(StartFailed, match="did not start"):
-            await make("""printf '{"port": 1, "bro' >&0; exit 3""").start()
+        with pytest.raises(StartFailed, match=r"did not start \(exit status 3\):\nINFO the reason"):
+            await make("""echo "INFO the reason"; printf '{"port": 1, "bro' >&0; exit 3""").start()
 
     asyncio.run(test())

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 
 import brotli
 import pytest
 
 from quart_app.page.assets import Assets
+from quart_app.protocol.describe import describe_reply, outline_of
+from quart_app.protocol.outline import Outline, Root
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def plain(file_names: list[str]) -> list[str]:
     ],
 )
 def test_the_types_of_a_document_tell_its_bundles_in_the_order_of_loading(assets, types, needed):
-    found, others = assets.bundles(types)
+    found, others = assets.for_outline(outline_of((), types))
     assert plain(found) == needed
     assert set(plain(found)) | set(plain(others)) == {
         *("bokeh.js", "bokeh-gl.js", "bokeh-widgets.js", "bokeh-tables.js", "bokeh-mathjax.js")
@@ -51,21 +54,21 @@ def test_bokeh_itself_decides_the_same(assets):
         types = {type(model).__qualified_model__ for root in objects for model in root.references()}
         theirs = bundle_for_objs_and_resources(objects, Resources(mode="absolute"))
         names = [str(url).rpartition("/")[2].replace(".min", "") for url in theirs.js_files]
-        assert plain(assets.bundles(types)[0]) == names
+        assert plain(assets.for_outline(outline_of((), types))[0]) == names
 
 
 def test_a_type_without_a_script_is_told_once(assets, caplog):
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            assert plain(assets.bundles({"nobodys.Own", "Figure"})[0]) == ["bokeh.js"]
+            assert plain(assets.for_outline(outline_of((), {"nobodys.Own", "Figure"}))[0]) == ["bokeh.js"]
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "There is no script for nobodys.Own"
+        "There is no BokehJS extension for models of nobodys"
     ]
 
 
 def test_a_type_that_an_application_defines_itself_comes_with_its_document(assets, caplog, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", None)
-    assert plain(assets.bundles({"bokeh_app_1f.Own", "Figure"})[0]) == ["bokeh.js"]
+    assert plain(assets.for_outline(outline_of((), {"bokeh_app_1f.Own", "Figure"}))[0]) == ["bokeh.js"]
     assert not caplog.records
 
 
@@ -75,7 +78,7 @@ def test_what_is_sent_compressed_is_the_file(assets):
     assert brotli.decompress(asset.encoded("br")) == asset.content
     assert gzip.decompress(asset.encoded("gzip")) == asset.content
     assert asset.ready("br") == asset.encoded("br")
-    assert asset.ready("identity") == asset.encoded("identity") == asset.content
+    assert asset.encoded("identity") == asset.content
 
 
 def test_a_name_changes_with_the_content(assets):
@@ -84,3 +87,18 @@ def test_a_name_changes_with_the_content(assets):
     assert asset.digest in name
     assert assets.get(name.replace(asset.digest, "0" * 16)) is None
     assert b"sourceMappingURL" not in asset.content
+
+
+def test_the_outline_of_a_stock_server_s_document_is_read_from_its_json():
+    numbers = {"type": "object", "name": "ColumnDataSource", "id": "p2", "attributes": {"data": [1.5] * 1000}}
+    root = {"type": "object", "name": "Row", "id": "p1", "attributes": {"name": "top", "children": [numbers]}}
+    other = {"type": "object", "name": "DataTable", "id": "p3", "attributes": {}}
+    outline = describe_reply(json.dumps({"doc": {"roots": [root, other], "title": "x"}}))
+    assert outline == Outline(
+        (Root("p1", "top"), Root("p3", None)), frozenset({"bokeh", "bokeh-widgets", "bokeh-tables"})
+    )
+
+
+def test_an_outline_names_the_models_that_run_text_as_code():
+    types = {"CustomJSTransform", "panel.models.reactive_html.ReactiveHTML", "Slider"}
+    assert outline_of((), types).eval_models == ("CustomJSTransform", "ReactiveHTML")

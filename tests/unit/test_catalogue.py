@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from quart_app import catalogue
 from quart_app.catalogue import discover
 from quart_app.settings import SettingsError
 
@@ -40,6 +41,21 @@ def test_an_application_that_cannot_be_parsed_is_listed_with_its_error(tmp_path,
     broken, good = sorted(discover(tmp_path).values(), key=lambda app: app.name == "good")
     assert error in broken.error
     assert not good.error
+
+
+def test_a_notebook_without_nbconvert_is_listed_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    cells = [{"cell_type": "markdown", "source": ["# The title"]}]
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "main.ipynb").write_text(json.dumps({"cells": []}))
+    (tmp_path / "three.py").write_text("")
+    assert not any(app.error for app in discover(tmp_path).values())
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: None)
+    found = discover(tmp_path)
+    assert found["one"].title == "The title"
+    assert found["one"].error == "one.ipynb needs nbconvert: pip install 'quart-bokeh[notebook]'"
+    assert found["two"].error == "main.ipynb needs nbconvert: pip install 'quart-bokeh[notebook]'"
+    assert not found["three"].error
 
 
 def test_a_missing_folder_a_doubled_name_and_a_name_of_ours_stop_the_start(tmp_path):

@@ -1,29 +1,15 @@
 from __future__ import annotations
 
-import sys
-from types import ModuleType, SimpleNamespace
-
 import pytest
-from bokeh.document import Document
-from bokeh.models import LayoutDOM, Slider
 from harness import ROOT
 
-from quart_app.engine.extensions import compiled, copies_of
 from quart_app.page.assets import Asset, Assets
-from quart_app.page.extensions import AtThisSite, extension_file, extension_script
+from quart_app.page.extensions import AssetUrlRewriter, extension_file, extension_script
 from quart_app.protocol.outline import Outline
 
 APPS = str(ROOT / "tests" / "sites" / "extension_apps")
 COPIES = {"https://elsewhere.invalid/1.2/dist/": "static/extensions/panel/"}
 BUILT = ROOT / "tests" / "sites" / "extension_apps" / "tiny_ext" / "built"
-
-
-@pytest.fixture
-def tiny_ext(monkeypatch):
-    monkeypatch.syspath_prepend(APPS)
-    import tiny_ext
-
-    return tiny_ext
 
 
 def test_an_extension_may_stand_in_the_folder_of_applications():
@@ -49,17 +35,18 @@ def test_nothing_but_files_beside_the_script_is_sent(path):
 
 def test_files_beside_the_script_are_sent_and_scripts_can_be_compressed():
     assets = Assets([APPS])
-    assert assets.of_extension("tiny_ext", "images/dot.svg") == BUILT / "images" / "dot.svg"
-    script = assets.of_extension("tiny_ext", "lib/shout.js")
+    assert assets.get_extension_file("tiny_ext", "images/dot.svg") == BUILT / "images" / "dot.svg"
+    script = assets.get_extension_file("tiny_ext", "lib/shout.js")
     assert isinstance(script, Asset)
-    assert script is assets.of_extension("tiny_ext", "lib/shout.js")
-    assert assets.of_extension("json", "__init__.py") is None
+    assert script is assets.get_extension_file("tiny_ext", "lib/shout.js")
+    assert assets.get_extension_file("json", "__init__.py") is None
 
 
 def test_another_worker_has_the_script_too():
     assets = Assets([APPS])
     assets.load()
-    [name] = [name for name in assets.bundles({"tiny_ext.Badge"})[0] if name.startswith("ext-")]
+    needed, _ = assets.for_outline(Outline((), packages=("tiny_ext",)))
+    [name] = [name for name in needed if name.startswith("ext-")]
     found = Assets([APPS]).get(name)
     assert found is not None
     assert b"sourceMappingURL" not in found.content
@@ -70,7 +57,7 @@ def test_another_worker_has_the_script_too():
 def test_code_of_an_application_is_loaded_last_with_what_it_may_build_on():
     assets = Assets()
     assets.load()
-    needed, _ = assets.bundles({"Figure"}, "1;")
+    needed, _ = assets.for_outline(Outline((), models_script="1;"))
     assert [name.rpartition("-")[0] for name in needed] == [
         "bokeh",
         "bokeh-widgets",
@@ -96,7 +83,7 @@ def test_code_of_an_application_is_loaded_last_with_what_it_may_build_on():
     ],
 )
 def test_what_a_model_names_leads_to_this_site_from_any_page(url, expected):
-    assert AtThisSite("/deep", COPIES).url(url) == expected
+    assert AssetUrlRewriter("/deep", COPIES).url(url) == expected
 
 
 def test_references_in_an_applications_own_page_lead_to_this_site():
@@ -104,72 +91,9 @@ def test_references_in_an_applications_own_page_lead_to_this_site():
 <script src='./static/extensions/a.js'></script> static/extensions/ of https://x/static/extensions/a.js
 <link href="https://elsewhere.invalid/1.2/dist/b.css">"""
     assert (
-        AtThisSite("/deep", COPIES).page(page)
+        AssetUrlRewriter("/deep", COPIES).page(page)
         == """<link href="/deep/bokeh/extensions/a.css">"""
         + """<i style="background: url( /deep/bokeh/extensions/a.svg)">
 <script src='/deep/bokeh/extensions/a.js'></script> static/extensions/ of https://x/static/extensions/a.js
 <link href="/deep/bokeh/extensions/panel/b.css">"""
     )
-
-
-def test_an_outline_names_what_models_of_other_packages_need(tiny_ext):
-    document = Document()
-    document.add_root(Slider(start=0, end=1, value=0))
-    assert Outline.of(document).links == {}
-    document.add_root(tiny_ext.Ghost())
-    outline = Outline.of(document)
-    assert outline.links["tiny_ext.Badge"] == [
-        ("style", "static/extensions/tiny_ext/page.css", ""),
-        ("script", "static/extensions/tiny_ext/lib/shout.js", ""),
-        ("module", "static/extensions/tiny_ext/lib/mark.js", "tinyMark"),
-    ]
-    assert "tiny_ext.Ghost" not in outline.links
-    assert Outline.from_json(outline.to_json()) == outline
-    assert not outline.has_template
-    document.template = "{{ title }}"
-    assert Outline.of(document).has_template
-
-
-def test_an_outline_names_what_panel_has_elsewhere(monkeypatch):
-    [elsewhere] = COPIES
-    monkeypatch.setitem(sys.modules, "panel.io.resources", SimpleNamespace(CDN_DIST=elsewhere))
-    assert copies_of([Slider]) == {}
-    assert copies_of([type("Tabulator", (Slider,), {"__module__": "panel.models.tabulator"})]) == COPIES
-    monkeypatch.delitem(sys.modules, "panel.io.resources")
-    assert copies_of([type("Tabulator2", (Slider,), {"__module__": "panel.models.tabulator"})]) == {}
-
-
-@pytest.fixture
-def own_model(monkeypatch):
-    def make(session: str, code: str) -> type[LayoutDOM]:
-        """Return the class as an application makes it anew for every session."""
-        module = f"bokeh_app_{session * 32}"
-        monkeypatch.setitem(sys.modules, module, ModuleType(module))
-        return type("Own", (LayoutDOM,), {"__module__": module, "__implementation__": code})
-
-    return make
-
-
-def test_a_model_is_compiled_once_for_all_sessions(own_model, monkeypatch):
-    calls = []
-
-    def bundle(types: list[type]) -> str:
-        calls.append(types)
-        return f"// custom/{types[0].__module__}.own"
-
-    monkeypatch.setattr("quart_app.engine.extensions.bundle_models", bundle)
-    texts = {compiled([own_model(session, "let once\n")]) for session in "abc"}
-    assert texts == {"// custom/bokeh_app.own"}
-    assert len(calls) == 1
-    compiled([own_model("a", "let twice\n")])
-    assert len(calls) == 2
-
-
-def test_what_cannot_be_compiled_ends_nothing(own_model, monkeypatch, caplog):
-    def fail(_: object) -> str:
-        raise SystemExit(1)
-
-    monkeypatch.setattr("quart_app.engine.extensions.bundle_models", fail)
-    for session in "ab":
-        assert compiled([own_model(session, "let wrong\n")]) == ""
-    assert caplog.text.count("The implementation of Own cannot be compiled") == 1

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import logging
+
 import pytest
 
-from quart_app.asgi.proxies import forwarded, parse_peers
-from quart_app.relay.visitor import foreign_origin, visitor_of
+from quart_app.asgi.proxies import TrustedProxies, forwarded, parse_peers
+from quart_app.relay.visitor import origin_error, visitor_of
 
 PEERS = parse_peers("10.0.0.0/8, 127.0.0.1, ::1")
 
@@ -21,8 +24,8 @@ def scope(client: str | None = "10.0.0.1", type: str = "http", **headers: str):
     }
 
 
-def test_a_trusted_proxy_tells_scheme_host_client_and_prefix():
-    told = forwarded(
+def test_a_trusted_proxy_sets_scheme_host_client_and_prefix():
+    new = forwarded(
         scope(
             x_forwarded_for="192.0.2.7",
             x_forwarded_proto="https",
@@ -31,19 +34,19 @@ def test_a_trusted_proxy_tells_scheme_host_client_and_prefix():
         ),
         PEERS,
     )
-    assert told["scheme"] == "https"
-    assert [value for name, value in told["headers"] if name == b"host"] == [b"site.example"]
-    assert told["client"][0] == "192.0.2.7"
-    assert (told["root_path"], told["path"], told["raw_path"]) == ("/plots", "/plots/page", b"/plots/page")
+    assert new["scheme"] == "https"
+    assert [value for name, value in new["headers"] if name == b"host"] == [b"site.example"]
+    assert new["client"][0] == "192.0.2.7"
+    assert (new["root_path"], new["path"], new["raw_path"]) == ("/plots", "/plots/page", b"/plots/page")
 
 
 def test_a_websocket_behind_tls_is_wss():
-    told = forwarded(scope(type="websocket", x_forwarded_proto="https"), PEERS)
-    assert told["scheme"] == "wss"
+    new = forwarded(scope(type="websocket", x_forwarded_proto="https"), PEERS)
+    assert new["scheme"] == "wss"
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "11.0.0.1", "::2", "nonsense", None])
-def test_nobody_else_is_believed(peer):
+def test_headers_of_other_peers_are_ignored(peer):
     asked = scope(peer, x_forwarded_for="1.1.1.1", x_forwarded_proto="https", x_forwarded_host="evil.example")
     assert forwarded(asked, PEERS) is asked
 
@@ -53,8 +56,8 @@ def test_a_unix_socket_and_a_mapped_address_can_be_trusted():
     assert forwarded(scope("::ffff:10.1.2.3", x_forwarded_proto="https"), PEERS)["scheme"] == "https"
 
 
-def test_what_stands_before_the_trusted_proxies_is_not_believed():
-    told = forwarded(
+def test_values_from_before_the_trusted_proxies_are_ignored():
+    new = forwarded(
         scope(
             x_forwarded_for="6.6.6.6, 192.0.2.7, 10.0.0.2",
             x_forwarded_host="evil.example, site.example, inner.example",
@@ -62,15 +65,47 @@ def test_what_stands_before_the_trusted_proxies_is_not_believed():
         ),
         PEERS,
     )
-    assert told["client"][0] == "192.0.2.7"
-    assert (b"host", b"site.example") in told["headers"]
-    assert told["scheme"] == "http"
+    assert new["client"][0] == "192.0.2.7"
+    assert (b"host", b"site.example") in new["headers"]
+    assert new["scheme"] == "http"
 
 
-def test_the_original_scope_is_left_as_it_was():
+def test_the_original_scope_is_not_changed():
     asked = scope(x_forwarded_host="site.example")
     forwarded(asked, PEERS)
     assert asked["headers"][0] == (b"host", b"inner:8000")
+
+
+@pytest.mark.parametrize("prefix", ["/a", "/a/", "/a/b.c/~d", "/.well-known/x", "/a..b", "/@user:1/_-"])
+def test_a_prefix_that_is_a_plain_path_is_used(prefix):
+    assert forwarded(scope(x_forwarded_prefix=prefix), PEERS)["root_path"] == prefix.rstrip("/")
+
+
+BAD_PREFIXES = [
+    *("//evil.example", "/\\evil.example", "\\\\evil", "https://evil", "evil", "/a//b", "/a//", "/a\\b"),
+    *("/..", "/a/../b", "/a/./b", "/.", "/%2e%2e", "/%2fevil", "/a?b", "/a#b", "/a b", "/a\tb", "/a\x00b"),
+]
+
+
+@pytest.mark.parametrize("prefix", BAD_PREFIXES)
+def test_a_prefix_that_is_no_plain_path_is_ignored(prefix):
+    new = forwarded(scope(x_forwarded_prefix=prefix, x_forwarded_proto="https"), PEERS)
+    assert (new["root_path"], new["path"], new["raw_path"]) == ("", "/page", b"/page")
+    assert new["scheme"] == "https"
+
+
+def test_an_ignored_prefix_is_in_the_log_once(caplog):
+    async def app(scope: object, receive: object, send: object) -> None:
+        pass
+
+    proxies = TrustedProxies(app)
+    proxies.peers = PEERS
+    with caplog.at_level(logging.WARNING):
+        for prefix in BAD_PREFIXES:
+            asyncio.run(proxies(scope(x_forwarded_prefix=prefix), None, None))
+    assert [record.message for record in caplog.records] == [
+        "Ignored the X-Forwarded-Prefix '//evil.example' from a trusted proxy: it is not a plain path"
+    ]
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "proxy.example", "10.0.0"])
@@ -98,12 +133,12 @@ def test_a_peer_is_an_address_or_a_network(text):
         ("ws", "", ["http://"], False),
     ],
 )
-def test_only_the_exact_origin_of_the_page_is_its_own(scheme, host, origin, own):
+def test_only_the_exact_origin_of_the_site_is_accepted(scheme, host, origin, own):
     headers = [(b"host", host.encode()), *((b"Origin", value.encode()) for value in origin)]
-    assert (foreign_origin({"scheme": scheme, "headers": headers}) == "") is own
+    assert (origin_error({"scheme": scheme, "headers": headers}) == "") is own
 
 
-def test_a_visitor_is_only_what_we_could_have_made():
+def test_a_visitor_s_cookie_must_be_well_formed():
     good = "a" * 43
     assert visitor_of([(b"cookie", f"x=1; quart_bokeh_visitor={good}; y=2".encode())]) == good
     for bad in ("", "a" * 42, "a" * 44, "a" * 42 + "é", "a" * 42 + ".", f'"{good}"'):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from quart_app.settings import Settings, SettingsError
+from quart_app.settings import SETTINGS, Settings, SettingsError
 
 
 def test_without_any_key_every_setting_has_its_default():
@@ -36,7 +36,7 @@ def test_servers_are_separated_by_commas():
         ("SECRET_KEY", "short"),
     ],
 )
-def test_a_wrong_value_is_refused_with_one_line_that_names_its_key(key, value):
+def test_an_invalid_value_is_refused_with_one_line_that_names_its_key(key, value):
     with pytest.raises(SettingsError, match=key) as error:
         Settings.from_config({key: value})
     assert "\n" not in str(error.value)
@@ -45,3 +45,35 @@ def test_a_wrong_value_is_refused_with_one_line_that_names_its_key(key, value):
 def test_an_unknown_key_is_warned_about_with_the_nearest_known_one(caplog):
     Settings.from_config({"BOKEH_SERVER": "http://a"})
     assert "BOKEH_SERVER; did you mean BOKEH_SERVERS?" in caplog.text
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Return ``monkeypatch.setenv``, in an environment without variables of ours."""
+    for key in SETTINGS:
+        monkeypatch.delenv(key, raising=False)
+        monkeypatch.delenv(f"QUART_{key}", raising=False)
+    return monkeypatch.setenv
+
+
+def test_a_variable_without_the_prefix_is_warned_about(environment, caplog):
+    environment("BOKEH_DEV", "1")
+    environment("BOKEH_APPS", "elsewhere")
+    Settings.from_config({"BOKEH_APPS": "examples"})
+    assert sorted(caplog.messages) == [
+        "The environment variable BOKEH_APPS has no effect; the setting is QUART_BOKEH_APPS",
+        "The environment variable BOKEH_DEV is Bokeh's own and switches Bokeh's developer mode; "
+        "the setting is QUART_BOKEH_DEV",
+    ]
+
+
+def test_variables_with_the_prefix_read_by_the_site_or_of_bokeh_alone_are_not_warned_about(
+    environment, caplog
+):
+    environment("BOKEH_DEV", "1")
+    environment("QUART_BOKEH_DEV", "1")
+    environment("BOKEH_SERVERS", "http://a")
+    for key in ("BOKEH_ALLOW_WS_ORIGIN", "BOKEH_SECRET_KEY", "BOKEH_SIGN_SESSIONS"):
+        environment(key, "x")
+    Settings.from_config({"BOKEH_SERVERS": "http://a"})
+    assert not caplog.messages

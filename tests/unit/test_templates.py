@@ -5,13 +5,13 @@ import asyncio
 import flask
 import quart
 
-from quart_app.application import beside
+from quart_app.application import resource_folder
 
 SCRIPT = '<script id="x">\n  (function() { go() })();\n</script>'
 
 
 def test_flask_and_quart_render_the_same_bytes_with_the_script_indented():
-    folder = str(beside("templates"))
+    folder = str(resource_folder("templates"))
     flask_app = flask.Flask("x", template_folder=folder)
     quart_app = quart.Quart("x", template_folder=folder)
 

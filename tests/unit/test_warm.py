@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from quart_app.sessions.errors import ApplicationFailed
-from quart_app.sessions.warm import Warm
+from quart_app.sessions.warm import WarmPool
 
 
 class Session:
@@ -39,8 +39,8 @@ def run(test: Callable[[Maker], Awaitable[None]]) -> None:
 
 def test_it_fills_gives_the_oldest_and_fills_again():
     async def test(make: Maker) -> None:
-        async with Warm({"a": 2}, make, max_age=60, is_busy=lambda: False) as warm:
-            await until(lambda: repr(warm) == "<Warm a 2 of 2>")
+        async with WarmPool({"a": 2}, make, max_age=60, is_busy=lambda: False) as warm:
+            await until(lambda: repr(warm) == "<WarmPool a 2 of 2>")
             assert warm.take("a") is make.made[0]
             assert warm.take("b") is None
             await until(lambda: len(make.made) == 3)
@@ -52,7 +52,7 @@ def test_it_fills_gives_the_oldest_and_fills_again():
 def test_it_leaves_the_server_to_pages_that_wait():
     async def test(make: Maker) -> None:
         busy = True
-        async with Warm({"a": 1}, make, max_age=60, is_busy=lambda: busy) as warm:
+        async with WarmPool({"a": 1}, make, max_age=60, is_busy=lambda: busy) as warm:
             await asyncio.sleep(0)
             assert warm.take("a") is None
             assert not make.made
@@ -64,7 +64,7 @@ def test_it_leaves_the_server_to_pages_that_wait():
 
 def test_sessions_are_replaced_before_they_are_too_old_and_never_given_after():
     async def test(make: Maker) -> None:
-        async with Warm({"a": 1}, make, max_age=0.4, is_busy=lambda: False) as warm:
+        async with WarmPool({"a": 1}, make, max_age=0.4, is_busy=lambda: False) as warm:
             await until(lambda: len(make.made) >= 3)
             assert warm.take("a") is make.made[-1]
 
@@ -73,7 +73,7 @@ def test_sessions_are_replaced_before_they_are_too_old_and_never_given_after():
 
 def test_a_session_whose_server_has_gone_is_not_given():
     async def test(make: Maker) -> None:
-        async with Warm({"a": 1}, make, max_age=60, is_busy=lambda: False) as warm:
+        async with WarmPool({"a": 1}, make, max_age=60, is_busy=lambda: False) as warm:
             await until(lambda: len(make.made) == 1)
             make.made[0].is_usable = False
             assert warm.take("a") is None
@@ -85,7 +85,7 @@ def test_a_session_whose_server_has_gone_is_not_given():
 def test_failures_are_counted_told_once_and_not_tried_again_at_once(caplog):
     async def test(make: Maker) -> None:
         make.fails = True
-        async with Warm({"a": 2}, make, max_age=60, is_busy=lambda: False) as warm:
+        async with WarmPool({"a": 2}, make, max_age=60, is_busy=lambda: False) as warm:
             await until(lambda: warm.get_stats()["a"]["errors"] >= 2)
             assert caplog.text.count("No warm session of a: on purpose") == 1
             make.fails = False
@@ -99,7 +99,7 @@ def test_the_reason_of_an_application_that_fails_is_told(caplog):
         async def fail(name: str) -> Session:
             raise ApplicationFailed(name, "division by zero")
 
-        async with Warm({"a": 1}, fail, max_age=60, is_busy=lambda: False) as warm:
+        async with WarmPool({"a": 1}, fail, max_age=60, is_busy=lambda: False) as warm:
             await until(lambda: warm.get_stats()["a"]["errors"] == 1)
         assert "No warm session of a: division by zero" in caplog.text
 
@@ -119,7 +119,7 @@ def test_closing_ends_a_session_that_is_being_made():
                 raise
             raise AssertionError
 
-        async with Warm({"a": 1}, never, max_age=60, is_busy=lambda: False):
+        async with WarmPool({"a": 1}, never, max_age=60, is_busy=lambda: False):
             await asyncio.sleep(0.01)
         assert cancelled
 

@@ -9,6 +9,6 @@ from relaying import FakeServer, RelayedSite
 
 @pytest.fixture(scope="module")
 def site(fake: FakeServer) -> Iterator[Site]:
-    """A site in front of a server that does what the test tells it."""
+    """A site in front of a fake Bokeh server."""
     with RelayedSite(BOKEH_SERVERS=fake.url) as site:
         yield site

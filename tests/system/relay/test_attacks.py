@@ -1,4 +1,4 @@
-"""What somebody else than the page's browser may try: each attempt differs from its request in one thing."""
+"""Handshakes that are not the page's own: each differs from it in one thing, and is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 from bokeh.util.token import generate_jwt_token, generate_session_id
-from harness import Site, wait_until
+from harness import DEADLINE, Site, wait_until
 from relaying import (
     PATH,
     SECRET,
@@ -49,7 +49,7 @@ def a_ticket(**changes: Any) -> Callable[[str], dict[str, Any]]:
 
 
 def a_text(make: Callable[[str], str]) -> Callable[[str], dict[str, Any]]:
-    """Something else where the ticket should be, made from a good ticket."""
+    """Another text in the place of the ticket, made from a valid ticket."""
     return lambda url: {"minted": make(ticket(url, SESSION))}
 
 
@@ -89,13 +89,13 @@ ATTEMPTS: dict[str, tuple[int, Callable[[str], dict[str, Any]]]] = {
     "signed with another key": (403, a_ticket(secret="x" * 32)),
     "expired": (410, a_ticket(session_expiry=1)),
     "altered": (403, a_text(altered)),
-    "signature of another": (403, a_text(lambda good: good[:-3] + "AAA")),
-    "without signature": (403, a_text(lambda good: good.partition(".")[0])),
-    "without body": (403, a_text(lambda good: "." + good.partition(".")[2])),
+    "another signature": (403, a_text(lambda good: good[:-3] + "AAA")),
+    "without signature": (403, a_text(lambda good: good.rpartition(".")[0])),
+    "without body": (403, a_text(lambda good: "." + good.rpartition(".")[2])),
     "cut": (403, a_text(lambda good: good[:-1])),
     "another application's": (403, a_ticket(application="other")),
     "another server's": (403, a_ticket(server="server-2")),
-    "of a server that is no more": (410, a_ticket(url="http://127.0.0.1:9")),
+    "of a server that is not in use any more": (410, a_ticket(url="http://127.0.0.1:9")),
     "of another generation": (410, a_ticket(generation="0123456789abcdef")),
     "a session id": (403, a_text(lambda good: SESSION)),
     "a signed session id": (403, a_text(lambda good: generate_session_id(SECRETS["k"], True))),
@@ -141,7 +141,7 @@ def refusals(site: Site) -> int:
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_an_attempt_is_refused_before_the_upgrade_with_one_line_and_no_secret(site, fake, name):
+def test_a_handshake_is_refused_before_the_upgrade_with_one_log_line_and_no_secret(site, fake, name):
     status, change = ATTEMPTS[name]
     before, asked = refusals(site), len(fake.requests)
     lines = site.output().count("\n")
@@ -185,7 +185,7 @@ NOT_OURS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", NOT_OURS)
-def test_what_is_no_websocket_of_the_relay_gets_nothing_either(site, fake, name):
+def test_a_request_that_is_no_websocket_of_the_relay_is_a_4xx(site, fake, name):
     asked = len(fake.requests)
     attempt = Attempt(**{"minted": ticket(fake.url, SESSION), **NOT_OURS[name]})
     answer = answer_to(site, attempt)
@@ -198,23 +198,23 @@ def test_what_is_no_websocket_of_the_relay_gets_nothing_either(site, fake, name)
     "frames",
     [
         b"\x81\x03abc",  # not masked
-        b"\xc1\x80abcd",  # compressed, though nobody agreed to that
-        b"\x83\x80abcd",  # of no kind
-        b"\x80\x80abcd",  # goes on with nothing
+        b"\xc1\x80abcd",  # compressed, which was not negotiated
+        b"\x83\x80abcd",  # an unknown opcode
+        b"\x80\x80abcd",  # continues no message
         b"\x89\xfe\x00\x80abcd" + bytes(128),  # a large ping
-        b"\x81\x82\x00\x00\x00\x00\xff\xff",  # text that is none
+        b"\x81\x82\x00\x00\x00\x00\xff\xff",  # text that is not UTF-8
         b"\x88\x81abcdx",  # half a close code
         b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xffabcd",  # endless
         b"GET / HTTP/1.1\r\n\r\n",
     ],
 )
-def test_malformed_frames_end_the_connection_and_are_no_message_to_a_server(site, fake, frames):
-    said = []
+def test_malformed_frames_end_the_connection_and_no_message_reaches_the_server(site, fake, frames):
+    received = []
 
     async def listen(websocket) -> None:
         async for message in websocket:
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                said.append(message)
+                received.append(message)
 
     fake.behaviour = listen
     with Attempt(ticket(fake.url, SESSION)).send(site.url) as connection:
@@ -224,25 +224,25 @@ def test_malformed_frames_end_the_connection_and_are_no_message_to_a_server(site
             while connection.recv(2**16):
                 pass
     wait_until(lambda: fake.open == 0, "the server's websocket is closed too")
-    assert said == []
+    assert received == []
     assert "Traceback" not in site.output()
 
 
-def test_an_endless_message_is_not_collected(site, fake):
-    """A browser that goes on with a message after it has been told 1009."""
+def test_an_endless_message_is_not_buffered(site, fake):
+    """The browser goes on sending a message after the close frame with 1009."""
     worker = web_process(site)
     before = worker.memory_info().rss
     with Attempt(ticket(fake.url, SESSION)).send(site.url) as connection:
         assert status_of(connection.recv(2**16)) == 101
         connection.sendall(b"\x82\xff" + (2**40).to_bytes(8, "big") + b"abcd")
-        with pytest.raises(ConnectionError):  # noqa: PT012, one of many writes finds it
+        with pytest.raises(ConnectionError):  # noqa: PT012, one of many writes fails
             for _ in range(2000):
                 connection.sendall(bytes(1_000_000))
     assert worker.memory_info().rss - before < 150e6
     wait_until(lambda: fake.open == 0, "the server's websocket is closed too")
 
 
-def test_a_flood_of_one_visitor_and_a_flood_of_guesses_are_429(fake):
+def test_too_many_websockets_of_a_visitor_and_too_many_refusals_of_an_address_are_429(fake):
     with RelayedSite(BOKEH_SERVERS=fake.url, BOKEH_MAX_CONNECTS="5") as site:
 
         async def main() -> None:
@@ -255,7 +255,7 @@ def test_a_flood_of_one_visitor_and_a_flood_of_guesses_are_429(fake):
         run(main())
 
 
-def test_a_stranger_with_the_ticket_does_not_push_the_page_out(site, fake):
+def test_a_stranger_with_the_ticket_does_not_replace_the_page_s_websocket(site, fake):
     fake.behaviour = echo
 
     async def main() -> None:
@@ -263,13 +263,13 @@ def test_a_stranger_with_the_ticket_does_not_push_the_page_out(site, fake):
             websocket = await client.attach(ticket(fake.url, SESSION))
             assert await stranger.status_of(ticket(fake.url, SESSION)) == 403
             await websocket.send_str("still here")
-            assert (await websocket.receive(10)).data == "still here"
+            assert (await websocket.receive(DEADLINE)).data == "still here"
             await websocket.close()
 
     run(main())
 
 
-def test_only_the_websocket_of_a_server_is_there(site, fake):
+def test_no_other_url_of_a_server_is_relayed(site, fake):
     asked = len(fake.requests)
     for path in ("ws", "autoload.js", "metadata", "", "static/js/bokeh.min.js"):
         assert site.get(f"/bokeh/server-1/app/{path}").status_code == 404

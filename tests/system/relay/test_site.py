@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import aiohttp
 import httpx
-import psutil
 import pytest
-from bokeh_server import Stock
-from harness import wait_until
+from bokeh_server import KEY, SHORT, Serve, Stock
+from harness import DEADLINE, wait_until, wait_until_ended
 from relaying import Client, RelayedSite, run
 
 CLOSE = aiohttp.WSMsgType.CLOSE
@@ -23,19 +22,19 @@ def site() -> Iterator[RelayedSite]:
 
 
 async def page(client: Client, path: str = "/session/sliders") -> tuple[str, str]:
-    """Return what a page holds: its ticket, and where to show it."""
+    """Return a page's ticket and the path of its websocket."""
     answer = await client.get(path)
     return answer["ticket"], answer["path"]
 
 
 async def greeting(websocket: aiohttp.ClientWebSocketResponse) -> str:
     """Return the kind of the first message."""
-    message = await websocket.receive(10)
+    message = await websocket.receive(DEADLINE)
     assert message.type is aiohttp.WSMsgType.TEXT, message
     return json.loads(message.data)["msgtype"]
 
 
-def test_a_page_attaches_to_its_session_again_and_again(site):
+def test_a_page_can_attach_to_its_session_many_times(site):
     async def main() -> None:
         async with Client(site.url, visitor=None) as client:
             held = await page(client)
@@ -47,7 +46,7 @@ def test_a_page_attaches_to_its_session_again_and_again(site):
     run(main())
 
 
-def test_the_visitor_s_cookie_is_not_for_scripts_and_set_once(site):
+def test_the_visitor_s_cookie_is_http_only_and_set_once(site):
     with httpx.Client(base_url=site.url) as client:
         cookie = client.get("/session/sliders").headers["set-cookie"]
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
@@ -58,17 +57,17 @@ def test_the_visitor_s_cookie_is_not_for_scripts_and_set_once(site):
         assert "set-cookie" in client.get("/session/sliders").headers
 
 
-def test_the_cookie_is_for_frames_of_other_sites_where_these_may_show_the_page():
+def test_the_cookie_is_sent_in_frames_of_other_sites_if_they_may_show_the_page(pool):
     https = {"X-Forwarded-Proto": "https"}
     own, others = "'self'", "'self' https://other.example"
-    for ancestors, told, wanted in (
+    for ancestors, headers, expected in (
         (own, https, {"SameSite=Lax", "Secure"}),
         (others, {}, {"SameSite=Lax"}),
         (others, https, {"SameSite=None", "Secure", "Partitioned"}),
     ):
-        with RelayedSite(BOKEH_FRAME_ANCESTORS=ancestors, BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
-            cookie = set(site.get("/session/sliders", headers=told).headers["set-cookie"].split("; "))
-            assert cookie & {"SameSite=Lax", "SameSite=None", "Secure", "Partitioned"} == wanted
+        site = pool.get(RelayedSite, BOKEH_FRAME_ANCESTORS=ancestors, BOKEH_TRUSTED_PROXIES="127.0.0.1")
+        cookie = set(site.get("/session/sliders", headers=headers).headers["set-cookie"].split("; "))
+        assert cookie & {"SameSite=Lax", "SameSite=None", "Secure", "Partitioned"} == expected
 
 
 def test_below_a_path_prefix():
@@ -85,14 +84,14 @@ def test_below_a_path_prefix():
 
 
 def test_behind_a_trusted_proxy_with_tls_another_name_and_a_prefix():
-    told = {
+    headers = {
         "X-Forwarded-For": "192.0.2.7",
         "X-Forwarded-Proto": "https",
         "X-Forwarded-Host": "plots.example",
         "X-Forwarded-Prefix": "/plots",
     }
     with RelayedSite(BOKEH_TRUSTED_PROXIES="127.0.0.1") as site:
-        answer = site.get("/session/sliders", headers=told)
+        answer = site.get("/session/sliders", headers=headers)
         cookie, held = answer.headers["set-cookie"], answer.json()
         assert {"Secure", "Path=/plots"} <= set(cookie.split("; "))
         assert held["path"].startswith("/plots/bokeh/")
@@ -102,27 +101,27 @@ def test_behind_a_trusted_proxy_with_tls_another_name_and_a_prefix():
             async with Client(site.url, visitor) as client:
                 path = held["path"].removeprefix("/plots")  # which the proxy takes away
                 origin = {"Origin": "https://plots.example"}
-                websocket = await client.attach(held["ticket"], path, **told, **origin)
+                websocket = await client.attach(held["ticket"], path, **headers, **origin)
                 assert await greeting(websocket) == "ACK"
                 await websocket.close()
-                assert await client.status_of(held["ticket"], path, **told) == 403
+                assert await client.status_of(held["ticket"], path, **headers) == 403
                 assert await client.status_of(held["ticket"], path, **origin) == 403
 
         run(main())
-        assert "Refused a websocket of 192.0.2.7 with 403: its Origin is not this site" in site.output()
+        assert "Refused a websocket from 192.0.2.7 with 403: the Origin 'http" in site.output()
 
 
-def test_tls_in_front_of_a_proxy_that_is_not_trusted_is_explained(site):
+def test_the_refusal_behind_an_untrusted_tls_proxy_names_the_setting(site):
     async def main() -> None:
         async with Client(site.url, visitor=None) as client:
             https = site.url.replace("http:", "https:")
             assert await client.status_of(*await page(client), Origin=https) == 403
 
     run(main())
-    assert "is the proxy in front one of BOKEH_TRUSTED_PROXIES?" in site.output()
+    assert "add the proxy in front to BOKEH_TRUSTED_PROXIES" in site.output()
 
 
-def test_any_host_name_will_do(site):
+def test_the_site_works_under_any_host_name(site):
     async def main() -> None:
         async with Client(site.url, visitor=None) as client:
             held = await page(client)
@@ -134,13 +133,13 @@ def test_any_host_name_will_do(site):
     run(main())
 
 
-@pytest.mark.parametrize("secret", ["", "set by somebody, and long enough for it"])
+@pytest.mark.parametrize("secret", ["", "a secret key that is long enough for it"])
 def test_a_page_of_one_worker_attaches_through_another(secret):
     with RelayedSite("-w", "2", SECRET_KEY=secret) as site:
 
         async def main() -> None:
             pages = []
-            for _ in range(4):  # each on a connection of its own, which any worker may take
+            for _ in range(4):  # each on a connection of its own, which any worker may accept
                 answer = site.get("/session/sliders", headers={"Connection": "close"})
                 pages.append((answer.cookies["quart_bokeh_visitor"], answer.json()))
             for visitor, held in pages * 4:
@@ -161,7 +160,7 @@ def test_a_server_that_was_killed_is_1012_and_its_sessions_are_410():
                 websocket = await client.attach(*held)
                 assert await greeting(websocket) == "ACK"
                 site.servers()[0].kill()
-                while (message := await websocket.receive(3)).type is not CLOSE:
+                while (message := await websocket.receive(DEADLINE)).type is not CLOSE:
                     pass
                 assert message.data == 1012
                 assert await client.status_of(*held) == 410
@@ -189,9 +188,53 @@ def test_a_stock_server_answers_through_the_relay():
         run(main())
 
 
+REPORTING = """\
+from bokeh.io import curdoc
+from bokeh.models import Div
+
+print("session created", flush=True)
+curdoc().add_root(Div(text="here"))
+curdoc().on_session_destroyed(lambda context: print("session destroyed", flush=True))
+"""
+SIGNED = {"BOKEH_SECRET_KEY": KEY, "BOKEH_SIGN_SESSIONS": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("server", "environment", "before", "after"),
+    [(Stock, {}, "unavailable", "unavailable"), (Serve, SIGNED, "alive", "gone")],
+    ids=["stock", "ours"],
+)
+def test_asking_for_a_session_s_state_creates_no_session(tmp_path, server, environment, before, after):
+    app = tmp_path / "reporting.py"
+    app.write_text(REPORTING)
+    with (
+        server(app, *SHORT) as bokeh,
+        RelayedSite(BOKEH_SERVERS=bokeh.url, environment=environment) as site,
+        httpx.Client(base_url=site.url, headers={"Origin": site.url}) as client,
+    ):
+        held = client.get("/session/reporting").json()
+
+        def state() -> str:
+            answer = client.post("/bokeh/session/reporting/state", json={"ticket": held["ticket"]})
+            return answer.json()["state"]
+
+        async def main() -> None:
+            async with Client(site.url, client.cookies["quart_bokeh_visitor"]) as browser:
+                websocket = await browser.attach(held["ticket"], held["path"])
+                assert await greeting(websocket) == "ACK"
+                assert await asyncio.to_thread(state) == before
+                await websocket.close()
+
+        run(main())
+        wait_until(lambda: "session destroyed" in bokeh.output(), "the session has expired")
+        assert state() == after
+        client.get("/session/reporting")  # the server would have created one for the question by now
+        assert bokeh.output().count("session created") == 2
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("arguments", [("-w", "1"), ("-w", "2"), ("-k", "uvloop")], ids=" ".join)
-def test_the_site_stops_in_time_with_pages_open_and_tells_them(sign, arguments):
+def test_the_site_stops_in_time_with_websockets_open_and_closes_them_with_1012(sign, arguments):
     with RelayedSite(*arguments) as site:
         family = site.family()
 
@@ -200,19 +243,15 @@ def test_the_site_stops_in_time_with_pages_open_and_tells_them(sign, arguments):
                 websockets = [await client.attach(*await page(client)) for _ in range(6)]
                 for websocket in websockets:
                     assert await greeting(websocket) == "ACK"
-                deaf = websockets.pop()
-                deaf._reader._protocol.pause_reading()
+                stalled = websockets.pop()
+                stalled._reader._protocol.pause_reading()
                 site.popen.send_signal(sign)
                 for websocket in websockets:
-                    while (message := await websocket.receive(4)).type is not CLOSE:
+                    while (message := await websocket.receive(DEADLINE)).type is not CLOSE:
                         assert message.type is not aiohttp.WSMsgType.CLOSED
                     assert (message.data, message.extra) == (1012, "the site restarts")
 
-                def gone() -> bool:
-                    return not psutil.wait_procs(family, timeout=0)[1]
-
-                # 2 to 3.5 s on an idle machine of two cores.
-                await asyncio.to_thread(wait_until, gone, "all processes are gone", 10)
+                await asyncio.to_thread(wait_until_ended, family)
 
         run(main())
         assert "Traceback" not in site.output()
@@ -225,16 +264,16 @@ def test_the_servers_of_a_site_on_uvloop_run_on_it_too():
         assert any("uvloop" in library.path for library in server.memory_maps())
 
 
-def test_the_newer_browser_wins_also_through_another_worker():
+def test_a_newer_browser_replaces_the_older_one_through_another_worker_too():
     with RelayedSite("-w", "2") as site:
 
         async def main() -> None:
             async with Client(site.url, visitor=None) as client:
                 held = await page(client)
-                for _ in range(8):  # connections, which either worker may take
+                for _ in range(8):  # either worker may accept a connection
                     older = await client.attach(*held)
                     newer = await client.attach(*held)
-                    while (message := await older.receive(10)).type is not CLOSE:
+                    while (message := await older.receive(DEADLINE)).type is not CLOSE:
                         assert message.type is aiohttp.WSMsgType.TEXT
                     assert (message.data, message.extra) == (4409, "opened elsewhere")
                     assert await greeting(newer) == "ACK"

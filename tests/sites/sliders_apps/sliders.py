@@ -1,0 +1,1 @@
+../../../bokeh_apps/sliders.py
