@@ -51,6 +51,12 @@ class _LazySite:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(_create_site(), name, value)
 
+    def __delattr__(self, name: str) -> None:
+        delattr(_create_site(), name)
+
+    def __dir__(self) -> list[str]:
+        return dir(_create_site())
+
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return type(_create_site())

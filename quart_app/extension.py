@@ -127,4 +127,7 @@ class BokehEmbed:
             watching = asyncio.create_task(self._stop_watcher.watch(self._relay.stop))
             stack.callback(watching.cancel)
             self._runtime = runtime
-            yield
+            try:
+                yield
+            finally:
+                self._runtime = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from threading import Thread
 from typing import cast
 
@@ -47,6 +49,9 @@ class Runtime:
             assets.load()
             Thread(target=assets.compress, daemon=True).start()
             pool = await stack.enter_async_context(SessionPool(settings, fleet, applications))
+            if settings.delivery == "direct":
+                # It imports Bokeh's models, which would block the event loop at the first page.
+                await asyncio.to_thread(import_module, "quart_app.page.direct")
             await relay.open(settings, fleet)
             stack.push_async_callback(relay.close)
             renderer = Renderer(settings, assets)

@@ -45,14 +45,15 @@ async def begin_pull(
     Raises what the pull raises meanwhile, and TypeError for arguments that cannot be passed.
     """
     data = _request_data(runtime.settings, arguments or {}, user)
-    place = _admit(runtime, name)
     is_streamed = (
         may_stream
         and runtime.settings.stream
+        and has_request_context()
         and request.method == "GET"
         and prefers_html()
         and runtime.records.get(name) is not None
     )
+    place = _admit(runtime, name)
     pulling = asyncio.create_task(_pull(runtime, name, data, customize, place))
     pulling.add_done_callback(lambda _: place.release())  # also if it never ran
     try:
@@ -70,9 +71,8 @@ def render_script(runtime: Runtime, name: str, pulling: asyncio.Task[Session]) -
     if pulling.done():
         return runtime.renderer.script(pulling.result())
 
-    stylesheet = runtime.renderer.url(
-        "embed.css"
-    )  # now: the response is sent outside of the request's context
+    # Now, because the response is streamed outside of the request's context.
+    stylesheet = runtime.renderer.url("embed.css")
 
     async def script() -> Markup:
         return runtime.renderer.script(await pulling)
@@ -83,7 +83,9 @@ def render_script(runtime: Runtime, name: str, pulling: asyncio.Task[Session]) -
             error = runtime.pool.log_failure(name, ApplicationFailed(name, f"{error!r}, see above"))
         return render_error(name, error, stylesheet=stylesheet)
 
-    return defer(asyncio.create_task(script()), explain)
+    task = asyncio.create_task(script())
+    task.add_done_callback(lambda _: pulling.cancel())  # also if the task was cancelled before it ran
+    return defer(task, explain)
 
 
 def check_customize(customize: Customize | None) -> None:

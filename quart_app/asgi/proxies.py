@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Protocol
-from urllib.parse import quote
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +91,7 @@ def forwarded(
         new["root_path"] = prefix + scope.get("root_path", "")
         new["path"] = prefix + scope["path"]
         if scope.get("raw_path") is not None:
-            new["raw_path"] = quote(prefix).encode() + scope["raw_path"]
+            new["raw_path"] = prefix.encode() + scope["raw_path"]  # PREFIX is ASCII without %
     return new
 
 

@@ -6,8 +6,9 @@ import gzip
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache, partial
+import zlib
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -32,20 +33,17 @@ EXTENSION = re.compile(r"ext-(\w+)-[0-9a-f]{16}\.js")
 
 
 class Asset:
-    """One file. Its file name has a hash of its content; its compressed forms are made when first needed.
+    """One file. Its file name has a hash of its content; its compressed forms are made when first needed."""
 
-    read: returns the content. It is not kept: BokehJS has 3.9 MB.
-    """
-
-    def __init__(self, name: str, read: Callable[[], bytes]) -> None:
+    def __init__(self, name: str, content: bytes) -> None:
         self.name = name
-        self._read = read
         self._lock = Lock()
-        self.digest = hashlib.sha256(read()).hexdigest()[:16]
+        self._stored = zlib.compress(content, 1)  # BokehJS has 3.9 MB, of which 1.4 stay in memory
+        self.digest = hashlib.sha256(content).hexdigest()[:16]
 
     @property
     def content(self) -> bytes:
-        return self._read()
+        return zlib.decompress(self._stored)
 
     @property
     def file_name(self) -> str:
@@ -96,7 +94,7 @@ class Assets:
             self._add(f"{name}.js", folder / f"{name}.min.js")
         for name in STYLESHEETS:
             self._add(name, STATIC / name)
-        self._by_name["embed.js"] = loader = Asset("embed.js", partial(bytes, load_loader().encode()))
+        self._by_name["embed.js"] = loader = Asset("embed.js", load_loader().encode())
         self._put(loader)
 
     def compress(self) -> None:
@@ -130,7 +128,7 @@ class Assets:
         bundles = set(outline.bundles)
         extensions = [name for package in outline.packages if (name := self._extension(package))]
         if outline.models_script:
-            asset = Asset("models.js", partial(bytes, outline.models_script.encode()))
+            asset = Asset("models.js", outline.models_script.encode())
             extensions.append(self._put(asset))
         if extensions:
             # Their scripts take classes from these when they are loaded, whatever the document uses.
@@ -163,7 +161,7 @@ class Assets:
         return self.file_name(name)
 
     def _add(self, name: str, path: Path) -> None:
-        self._by_name[name] = asset = Asset(name, partial(_read, path))
+        self._by_name[name] = asset = Asset(name, _read(path))
         self._put(asset)
 
     def _put(self, asset: Asset) -> str:
@@ -178,4 +176,4 @@ def _read(path: Path) -> bytes:
 
 @lru_cache(maxsize=32)
 def _cached_asset(path: Path, _modified: int) -> Asset:
-    return Asset(path.name, partial(_read, path))
+    return Asset(path.name, _read(path))

@@ -96,7 +96,9 @@ class Renderer:
         }
 
     def scripts(self, session: Session) -> list[str]:
-        """Return the file names of the scripts that a session's document needs."""
+        """Return the file names of the scripts that a page of the session loads; none in direct delivery."""
+        if self._settings.delivery == "direct":
+            return []
         return self._assets.for_outline(session.outline)[0]
 
     def url(self, name: str) -> str:

@@ -11,13 +11,14 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 from jinja2.filters import do_indent
 from markupsafe import Markup
-from quart import Response, after_this_request, request
+from quart import Response, after_this_request
 from quart.typing import ResponseTypes
 from quart.wrappers.response import ResponseBody
 from werkzeug.exceptions import HTTPException
@@ -25,10 +26,10 @@ from werkzeug.exceptions import HTTPException
 from quart_app.asgi.quart_internals import error_response
 
 PLACEHOLDER = re.compile(rb"<!--bokeh-embed ([0-9a-f]{32})-->\n([ \t]*)<!---->")
-DEFERRED = "quart_bokeh.deferred"
-"""The key of an ASGI scope under which its request has its deferred scripts."""
 Deferred = dict[str, tuple[asyncio.Task[Markup], Callable[[Exception], Markup]]]
 """Maps the key of a placeholder to its script, and to the function that renders the script's error."""
+_current: ContextVar[Deferred] = ContextVar("quart_bokeh_deferred")
+"""The deferred scripts of the current request."""
 
 
 class CancelDeferred:
@@ -40,11 +41,13 @@ class CancelDeferred:
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self.app = app
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        deferred: Deferred = {}
+        _current.set(deferred)
         try:
             await self.app(scope, receive, send)
         finally:
-            _cancel(scope.get(DEFERRED, {}))
+            _cancel(deferred)
 
 
 def defer(script: asyncio.Task[Markup], render_error: Callable[[Exception], Markup]) -> Markup:
@@ -53,12 +56,11 @@ def defer(script: asyncio.Task[Markup], render_error: Callable[[Exception], Mark
     render_error: makes what the page shows instead if the script fails.
     """
     key = secrets.token_hex(16)
-    scope: MutableMapping[str, Any] = request.scope  # type: ignore[assignment]
-    if DEFERRED not in scope:
-        scope[DEFERRED] = {}
+    deferred = _current.get()
+    if not deferred:
         # Runs before the application's own after_request functions, such as compression.
-        after_this_request(partial(resolve, deferred=scope[DEFERRED]))
-    scope[DEFERRED][key] = script, render_error
+        after_this_request(partial(resolve, deferred=deferred))
+    deferred[key] = script, render_error
     return Markup(_placeholder(key))
 
 
@@ -86,18 +88,20 @@ async def resolve(response: ResponseTypes, *, deferred: Deferred) -> ResponseTyp
 
 async def stream_response(body: ResponseBody, deferred: Deferred) -> AsyncIterator[bytes]:
     """Yield a body with the scripts in their places, each as soon as it is there."""
-    async with body as chunks:
-        async for chunk in chunks:
-            # As bytes, which may end inside a character.
-            data = chunk.encode() if isinstance(chunk, str) else chunk
-            sent = 0
-            for match in PLACEHOLDER.finditer(data):
-                if found := deferred.get(match[1].decode()):
-                    yield data[sent : match.start()]
-                    sent = match.end()
-                    yield do_indent(await _result(*found), match[2].decode()).encode()
-            yield data[sent:]
-    _cancel(deferred)  # those that the page did not show
+    try:
+        async with body as chunks:
+            async for chunk in chunks:
+                # As bytes, which may end inside a character.
+                data = chunk.encode() if isinstance(chunk, str) else chunk
+                sent = 0
+                for match in PLACEHOLDER.finditer(data):
+                    if found := deferred.get(match[1].decode()):
+                        yield data[sent : match.start()]
+                        sent = match.end()
+                        yield do_indent(await _result(*found), match[2].decode()).encode()
+                yield data[sent:]
+    finally:
+        _cancel(deferred)  # those that the page did not show
 
 
 async def _result(script: asyncio.Task[Markup], render_error: Callable[[Exception], Markup]) -> str:

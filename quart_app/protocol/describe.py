@@ -56,21 +56,21 @@ def describe_reply(content: str) -> Outline:
     meanwhile: ``json.loads`` alone keeps Python's lock until it has parsed the whole document.
     """
     types: set[str] = set()
+    names: dict[str, str | None] = {}
+    """By id. A root to which an earlier one refers is in the list of roots as its id only."""
 
     def note(value: dict[str, Any]) -> dict[str, Any]:
         if value.get("type") == "object":
             types.add(value["name"])
-            attributes = value.get("attributes", {})
-            return {"id": value.get("id"), "attributes": {"name": attributes.get("name")}}
+            names[value["id"]] = value.get("attributes", {}).get("name")
+            return {"id": value["id"]}
         return value
 
     def drop(_: str) -> None:
         return None
 
     document = json.loads(content, object_hook=note, parse_float=drop, parse_int=drop)["doc"]
-    return outline_of(
-        tuple(Root(root["id"], root["attributes"]["name"]) for root in document["roots"]), types
-    )
+    return outline_of(tuple(Root(root["id"], names[root["id"]]) for root in document["roots"]), types)
 
 
 def outline_of(roots: tuple[Root, ...], types: Iterable[str], **more: Any) -> Outline:

@@ -38,12 +38,16 @@ class RawMessage:
         return cls(message.header_json, message.metadata_json, message.content_json, buffers)
 
     def to_bokeh(self) -> Message[Any]:
-        """Parse it into Bokeh's object. Imports Bokeh's models."""
+        """Parse it into Bokeh's object. Imports Bokeh's models. Raises ValueError or LookupError."""
         from bokeh.protocol import Protocol
+        from bokeh.protocol.exceptions import MessageError, ProtocolError, ValidationError
 
-        message = Protocol().assemble(self.header_json, self.metadata_json, self.content_json)
-        for header, payload in self.buffers:
-            message.assemble_buffer(json.loads(header), payload)
+        try:
+            message = Protocol().assemble(self.header_json, self.metadata_json, self.content_json)
+            for header, payload in self.buffers:
+                message.assemble_buffer(json.loads(header), payload)
+        except (MessageError, ProtocolError, ValidationError) as error:
+            raise ValueError(f"not a Bokeh message: {error}") from error
         return message
 
     @property

@@ -130,7 +130,8 @@ class Client:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 # The other direction stays open for the close frame, which tells why.
-                self._socket.shutdown(socket.SHUT_RD)
+                # (Not SSLSocket.shutdown, which ends TLS.)
+                socket.socket.shutdown(self._socket, socket.SHUT_RD)
 
     def _remaining(self) -> float:
         remaining = self._deadline - monotonic()

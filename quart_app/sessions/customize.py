@@ -18,11 +18,10 @@ from quart_app.protocol.outline import Outline
 Customize = Callable[[Document], object]
 
 
-def build_document(reply: RawMessage) -> Document:
-    """Build the document of a PULL-DOC-REPLY. Raises what Bokeh raises for a reply that is wrong."""
-    message = reply.to_bokeh()
+def build_document(reply: Message[Any]) -> Document:
+    """Build the document of a PULL-DOC-REPLY. Raises what Bokeh raises for a document that is wrong."""
     document = Document()
-    cast(pull_doc_reply, message).push_to_document(document)
+    cast(pull_doc_reply, reply).push_to_document(document)
     return document
 
 

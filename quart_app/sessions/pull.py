@@ -87,12 +87,13 @@ class Pull:
             outline = Outline.from_json(sent) if sent else None  # None: a stock server
             if outline is None or self._customize is not None:
                 document = client.ask(RawMessage.request("PULL-DOC-REQ"))
-            if outline is None:
+            if outline is None and self._customize is None:
                 from quart_app.protocol.describe import describe_reply
 
                 outline = describe_reply(document.content_json)
         if self._customize is not None:
             outline = self._change(document, self._customize, outline)
+        assert outline is not None  # noqa: S101
         if not outline.roots:
             # A script that raises leaves no roots, and a stock server gives no other sign of it.
             what = "added nothing" if sent else "raised an error, or added nothing"
@@ -106,14 +107,21 @@ class Pull:
             renewable=self._data.is_replayable and self._customize is None,
         )
 
-    def _change(self, reply: RawMessage, customize: Customize, outline: Outline) -> Outline:
-        """Run ``customize``, make its changes on the server, and return the new outline."""
+    def _change(self, reply: RawMessage, customize: Customize, outline: Outline | None) -> Outline:
+        """Run ``customize``, make its changes on the server, and return the new outline.
+
+        outline: as the server has sent it; None from a stock server.
+        """
         from quart_app.sessions.customize import build_document, change_document
 
-        changes, changed = change_document(build_document(reply), customize)
+        with self._map_errors():
+            message = reply.to_bokeh()
+        changes, changed = change_document(build_document(message), customize)
         with self._map_errors():
             for change in changes:
                 self._client.ask(change)
+        if outline is None:
+            return changed
         return replace(
             changed,
             links={**changed.links, **outline.links},

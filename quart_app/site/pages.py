@@ -59,14 +59,15 @@ async def bkapp_page(application: str) -> Response:
     """Show one application, in a session of its own."""
     runtime = current_runtime()
     record = runtime.records.get(application)
+    is_direct = runtime.settings.delivery == "direct"
     pulling = await begin_pull(
         runtime,
         application,
         request.args.to_dict(flat=False),
         # A template of the application's own replaces the whole page, so nothing can be sent before it.
-        may_stream=record is not None and not record.has_template,
+        may_stream=is_direct or record is None or not record.has_template,
     )
-    if pulling.done() and runtime.settings.delivery == "relay":
+    if pulling.done() and not is_direct:
         session = pulling.result()
         if template := session.outline.template:
             return await template_page(session, template)

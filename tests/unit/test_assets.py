@@ -99,6 +99,29 @@ def test_the_outline_of_a_stock_server_s_document_is_read_from_its_json():
     )
 
 
+def test_a_root_to_which_an_earlier_one_refers_is_in_the_outline():
+    p2 = {"type": "object", "name": "Div", "id": "p2", "attributes": {"name": "later"}}
+    p1 = {"type": "object", "name": "Row", "id": "p1", "attributes": {"children": [p2]}}
+    outline = describe_reply(json.dumps({"doc": {"roots": [p1, {"id": "p2"}]}}))
+    assert outline.roots == (Root("p1", None), Root("p2", "later"))
+
+
+def test_an_asset_stays_as_it_was_read(tmp_path):
+    (tmp_path / "ext").mkdir()
+    (tmp_path / "ext" / "__init__.py").touch()
+    (tmp_path / "ext" / "bokeh.ext.json").write_text("{}")
+    (tmp_path / "ext" / "dist").mkdir()
+    script = tmp_path / "ext" / "dist" / "ext.js"
+    script.write_text("before")
+    assets = Assets([str(tmp_path)])
+    assets.load()
+    [*_, name] = assets.for_outline(Outline((), packages=("ext",)))[0]
+    script.write_text("after")
+    found = assets.get(name)
+    assert found is not None
+    assert found.encoded("identity") == gzip.decompress(found.encoded("gzip")) == b"before"
+
+
 def test_an_outline_names_the_models_that_run_text_as_code():
     types = {"CustomJSTransform", "panel.models.reactive_html.ReactiveHTML", "Slider"}
     assert outline_of((), types).eval_models == ("CustomJSTransform", "ReactiveHTML")

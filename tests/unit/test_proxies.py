@@ -40,6 +40,11 @@ def test_a_trusted_proxy_sets_scheme_host_client_and_prefix():
     assert (new["root_path"], new["path"], new["raw_path"]) == ("/plots", "/plots/page", b"/plots/page")
 
 
+@pytest.mark.parametrize("prefix", ["/user/ann@example.org", "/~ann/x:1"])
+def test_the_raw_path_has_the_prefix_unchanged(prefix):  # the relay refuses what is percent-encoded
+    assert forwarded(scope(x_forwarded_prefix=prefix), PEERS)["raw_path"] == f"{prefix}/page".encode()
+
+
 def test_a_websocket_behind_tls_is_wss():
     new = forwarded(scope(type="websocket", x_forwarded_proto="https"), PEERS)
     assert new["scheme"] == "wss"

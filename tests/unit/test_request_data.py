@@ -6,6 +6,7 @@ import pytest
 from quart import Quart
 
 from quart_app import BokehEmbed
+from quart_app.sessions.errors import NoServer
 from quart_app.sessions.session import RequestData
 
 
@@ -24,3 +25,17 @@ def test_an_async_customize_is_a_type_error_before_anything_is_asked(method):
     embed = BokehEmbed(Quart("site"))
     with pytest.raises(TypeError, match="not an async one"):
         asyncio.run(getattr(embed, method)("sliders", customize=change))
+
+
+def test_a_pull_outside_of_a_request_takes_no_place_for_ever():
+    async def pull() -> None:
+        app = Quart("site")
+        app.config["BOKEH_SERVERS"] = "http://127.0.0.1:9"
+        embed = BokehEmbed(app)
+        async with app.test_app():
+            for _ in range(2):
+                with pytest.raises(NoServer):
+                    await embed.script("sliders")
+            assert repr(embed.runtime.pool.waiting) == "<Waiting 0 of 200>"
+
+    asyncio.run(pull())

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from markupsafe import Markup
 from quart import Quart, Response, make_response
 from werkzeug.exceptions import ServiceUnavailable
 
 from quart_app.page.streaming import CancelDeferred, defer
+from quart_app.view import render_script
 
 
 async def late(text: str) -> Markup:
@@ -70,6 +74,39 @@ def test_the_bytes_of_a_body_come_as_they_are_cut():
         return await make_response(pieces(), 200, {"Content-Type": "text/html"})
 
     assert asyncio.run(answer(page)) == "é<p>here</p>é"
+
+
+@pytest.mark.parametrize("copies_scope", [False, True])
+def test_a_script_that_its_page_does_not_show_ends_the_pull(copies_scope):
+    """The pull is a task of its own, which the deferred script waits for."""
+    pulls: list[asyncio.Task[None]] = []
+
+    async def pull() -> None:
+        await asyncio.Event().wait()
+
+    async def page() -> Response:
+        pulls.append(asyncio.create_task(pull()))
+        runtime = SimpleNamespace(renderer=SimpleNamespace(url=str, script=str))
+        render_script(runtime, "sliders", pulls[0])  # type: ignore[arg-type]
+        return await make_response("plain", 200, {"Content-Type": "text/plain"})
+
+    async def visit() -> None:
+        app = Quart(__name__)
+        app.asgi_app = CancelDeferred(app.asgi_app)  # type: ignore[method-assign]
+        if copies_scope:
+            inner = app.asgi_app
+
+            async def copy(scope: Any, receive: Any, send: Any) -> None:
+                await inner({**scope}, receive, send)
+
+            app.asgi_app = copy  # type: ignore[method-assign]
+        app.add_url_rule("/", "page", page)
+        await app.test_client().get("/")
+        async with asyncio.timeout(20):
+            await asyncio.wait(pulls)
+        assert pulls[0].cancelled()
+
+    asyncio.run(visit())
 
 
 def test_a_browser_that_leaves_before_the_response_begins_cancels_the_scripts_of_its_page():
