@@ -8,8 +8,8 @@
  */
 
 /** @typedef {import("./wire.js").Patch} Patch */
-/** @typedef {{id: string, tags: unknown[]}} Model */
-/** @typedef {{sync: boolean, msg_data?: {event_name?: string}}} ChangeEvent  a change of a document */
+/** @typedef {{id: string, tags: unknown[], name: string | null, sizing_mode?: string | null}} Model */
+/** @typedef {{sync: boolean, kind: string, msg_data?: {event_name?: string}}} ChangeEvent  a change of a document */
 /** @typedef {{sync: boolean, events: ChangeEvent[]}} ChangeBatch */
 /**
  * @typedef {object} BokehDocument
@@ -20,8 +20,7 @@
  * @property {(events: ChangeEvent[]) => Patch} create_json_patch
  * @property {(patch: Patch, buffers: Map<string, ArrayBuffer>) => void} apply_json_patch
  */
-/** @typedef {{id: string, attributes?: {name?: string, sizing_mode?: string}}} RootJson */
-/** @typedef {{version: string, roots: RootJson[]}} DocumentJson */
+/** @typedef {{version: string, roots: {id: string}[]}} DocumentJson */
 
 /** One version of BokehJS. */
 export class BokehJS {
@@ -64,7 +63,8 @@ export class BokehJS {
   }
 
   /**
-   * Draw the roots of a document: each in its target, those without one in `element`.
+   * Draw the roots of a document: each in its target, those without one in `element`. The targets are read again for
+   * each root that comes later.
    * @param {BokehDocument} document @param {HTMLElement} element @param {(HTMLElement | null)[]} targets
    */
   async draw(document, element, targets) {
@@ -78,13 +78,17 @@ export class BokehJS {
     if (documents.includes(document)) documents.splice(documents.indexOf(document), 1);
   }
 
+  /** Return the events of a change. @param {ChangeEvent | ChangeBatch} change @returns {ChangeEvent[]} */
+  eventsOf(change) {
+    return "events" in change ? change.events : [change];
+  }
+
   /**
    * Return the events of a change that are for the server.
    * @param {ChangeEvent | ChangeBatch} change @returns {ChangeEvent[]}
    */
   syncedEvents(change) {
-    if (!change.sync) return [];
-    return "events" in change ? change.events.filter(({ sync }) => sync) : [change];
+    return change.sync ? this.eventsOf(change).filter(({ sync }) => sync) : [];
   }
 }
 

@@ -15,12 +15,13 @@ export class Plot {
    */
   constructor(bokehjs, json, buffers, view) {
     this.bokehjs = bokehjs;
-    this.roots = json.roots;
     /** @type {ChangeEvent[]} changes that the making of the document caused */
     this.events = [];
     this.document = bokehjs.decode(json, this.events, buffers);
     this.view = view;
     this.hosts = view.addHosts();
+    /** @type {(HTMLElement | null)[]} where each root of the document stands */
+    this.targets = [];
   }
 
   /**
@@ -33,24 +34,31 @@ export class Plot {
       const events = this.bokehjs.syncedEvents(change)
         .filter((event) => isFirst || event.msg_data?.event_name !== "document_ready");
       if (events.length > 0) onEvents(events);
+      const kinds = this.bokehjs.eventsOf(change).map(({ kind }) => kind);
+      if (kinds.includes("RootAdded") || kinds.includes("RootRemoved")) this.place();
     };
     this.document.on_change(listener, true);
     this.events.forEach(listener);
   }
 
-  /** Draw each root in the host with its name or id, or in the host for all roots. */
+  /** Draw each root in its target, those without one in the host for all roots. */
   async draw() {
-    const { hosts, roots } = this;
-    const hostOfAll = hosts.get(undefined);
-    const targets = roots.map(({ id, attributes }) => hosts.get(attributes?.name ?? "") ?? hosts.get(id) ?? null);
-    roots.forEach(({ attributes }, i) => {
-      const isHigh = /_(both|height)$/.test(attributes?.sizing_mode ?? "");
-      if (isHigh) (targets[i] ?? hostOfAll)?.classList.add("bokeh-embed-stretch");
-    });
+    this.place();
     const unseen = document.createElement("div");
-    await this.bokehjs.draw(this.document, hostOfAll ?? unseen, targets);
+    await this.bokehjs.draw(this.document, this.hosts.get(undefined) ?? unseen, this.targets);
+  }
+
+  /** Find the targets of the roots: the hosts with their names or ids. */
+  place() {
+    const { hosts, targets } = this;
+    const roots = this.document.roots();
+    targets.splice(0, targets.length, ...roots.map(({ id, name }) => hosts.get(name ?? "") ?? hosts.get(id) ?? null));
+    roots.forEach(({ sizing_mode }, i) => {
+      const isHigh = /_(both|height)$/.test(sizing_mode ?? "");
+      if (isHigh) (targets[i] ?? hosts.get(undefined))?.classList.add("bokeh-embed-stretch");
+    });
     for (const [root, host] of hosts) {
-      if (root !== undefined && !targets.includes(host)) showMissing(host);
+      if (root !== undefined) showMissing(host, !targets.includes(host));
     }
   }
 
