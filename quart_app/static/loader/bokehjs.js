@@ -14,6 +14,7 @@
 /**
  * @typedef {object} BokehDocument
  * @property {() => Model[]} roots
+ * @property {() => string} title
  * @property {{get: (name: string) => unknown}} resolver
  * @property {{clear: () => void} | undefined} views_manager
  * @property {(listener: (change: ChangeEvent | ChangeBatch) => void, allow_batches: true) => void} on_change
@@ -119,7 +120,7 @@ export function missingNames(bokeh) {
     "document.resolver": /\.resolver\b/.test(source) || undefined,
     "document.views_manager": /\.views_manager\b/.test(source) || undefined,
   };
-  for (const name of ["roots", "on_change", "create_json_patch", "apply_json_patch"]) {
+  for (const name of ["roots", "title", "on_change", "create_json_patch", "apply_json_patch"]) {
     found[`document.${name}`] = Document?.prototype[name];
   }
   return Object.keys(found).filter((name) => found[name] === undefined);

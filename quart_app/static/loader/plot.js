@@ -8,6 +8,9 @@ import { showMissing } from "./view.js";
 /** @typedef {import("./bokehjs.js").DocumentJson} DocumentJson */
 /** @typedef {import("./view.js").View} View */
 
+const DEFAULT_TITLE = "Bokeh Application"; // of a document whose application has set none
+const TAKES_TITLE = "meta[name=bokeh-embed-title]"; // site/pages.py puts it into the page of an application
+
 export class Plot {
   /**
    * @param {BokehJS} bokehjs @param {DocumentJson} json @param {Map<string, ArrayBuffer>} buffers
@@ -36,6 +39,7 @@ export class Plot {
       if (events.length > 0) onEvents(events);
       const kinds = this.bokehjs.eventsOf(change).map(({ kind }) => kind);
       if (kinds.includes("RootAdded") || kinds.includes("RootRemoved")) this.place();
+      if (kinds.includes("TitleChanged")) this.showTitle();
     };
     this.document.on_change(listener, true);
     this.events.forEach(listener);
@@ -44,6 +48,7 @@ export class Plot {
   /** Draw each root in its target, those without one in the host for all roots. */
   async draw() {
     this.place();
+    this.showTitle();
     const unseen = document.createElement("div");
     await this.bokehjs.draw(this.document, this.hosts.get(undefined) ?? unseen, this.targets);
   }
@@ -60,6 +65,12 @@ export class Plot {
     for (const [root, host] of hosts) {
       if (root !== undefined) showMissing(host, !targets.includes(host));
     }
+  }
+
+  /** Give the page the document's title if the page is the site's own. Pages of others keep theirs. */
+  showTitle() {
+    const title = this.document.title();
+    if (title !== DEFAULT_TITLE && document.querySelector(TAKES_TITLE)) document.title = title;
   }
 
   /** Take the plot off the page. */
