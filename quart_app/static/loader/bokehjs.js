@@ -9,7 +9,7 @@
 
 /** @typedef {import("./wire.js").Patch} Patch */
 /** @typedef {{id: string, tags: unknown[], name: string | null, sizing_mode?: string | null}} Model */
-/** @typedef {{sync: boolean, kind: string, msg_data?: {event_name?: string}}} ChangeEvent  a change of a document */
+/** @typedef {{sync: boolean, kind: string}} ChangeEvent  a change of a document */
 /** @typedef {{sync: boolean, events: ChangeEvent[]}} ChangeBatch */
 /**
  * @typedef {object} BokehDocument
@@ -17,6 +17,8 @@
  * @property {() => string} title
  * @property {{get: (name: string) => unknown}} resolver
  * @property {{clear: () => void} | undefined} views_manager
+ * @property {{send_event: (event: {event_name: string}) => void}} event_manager
+ * @property {{setv: (values: object, options: {sync: boolean}) => void}} config
  * @property {(listener: (change: ChangeEvent | ChangeBatch) => void, allow_batches: true) => void} on_change
  * @property {(events: ChangeEvent[]) => Patch} create_json_patch
  * @property {(patch: Patch, buffers: Map<string, ArrayBuffer>) => void} apply_json_patch
@@ -60,7 +62,27 @@ export class BokehJS {
    * @returns {BokehDocument}
    */
   decode(json, events, buffers) {
-    return documentModule(this.bokeh).Document.from_json(json, events, buffers);
+    const document = documentModule(this.bokeh).Document.from_json(json, events, buffers);
+    document.config.setv({ notify_connection_status: false }, { sync: false }); // the loader tells people of drops
+    return document;
+  }
+
+  /** Keep a document from telling that it is ready. @param {BokehDocument} document */
+  silenceReady({ event_manager }) {
+    const send = event_manager.send_event.bind(event_manager);
+    event_manager.send_event = (event) => { if (event.event_name !== "document_ready") send(event); };
+  }
+
+  /** Trigger the event "connection_lost", here and not on the server. @param {BokehDocument} document */
+  sendConnectionLost(document) {
+    const { ConnectionLost } = eventsModule(this.bokeh);
+    document.event_manager.send_event(new ConnectionLost(null, 0, null));
+  }
+
+  /** Trigger the event "client_reconnected", here and on the server. @param {BokehDocument} document */
+  sendReconnected(document) {
+    const { ClientReconnected } = eventsModule(this.bokeh);
+    document.event_manager.send_event(new ClientReconnected());
   }
 
   /**
@@ -96,6 +118,8 @@ export class BokehJS {
 /** @param {any} bokeh */
 const documentModule = (bokeh) => bokeh.loader["@bokehjs/document"];
 /** @param {any} bokeh */
+const eventsModule = (bokeh) => bokeh.loader["@bokehjs/core/bokeh_events"];
+/** @param {any} bokeh */
 const mathProvider = (bokeh) => bokeh.loader["@bokehjs/models/text/providers"].default_provider;
 
 /** Return those of the names used here that a BokehJS does not have. @param {any} bokeh @returns {string[]} */
@@ -117,6 +141,10 @@ export function missingNames(bokeh) {
     "Message.msgid": Message?.prototype.msgid,
     "DocumentEventBatch.events": DocumentEventBatch && new DocumentEventBatch(null, []).events,
     "Document.from_json": Document?.from_json,
+    "ConnectionLost": eventsModule(bokeh)?.ConnectionLost,
+    "ClientReconnected": eventsModule(bokeh)?.ClientReconnected,
+    "document.config": /\.config\b/.test(source) || undefined,
+    "document.event_manager": /\.event_manager\b/.test(source) || undefined,
     "document.resolver": /\.resolver\b/.test(source) || undefined,
     "document.views_manager": /\.views_manager\b/.test(source) || undefined,
   };

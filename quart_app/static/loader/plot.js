@@ -22,6 +22,7 @@ export class Plot {
     this.events = [];
     this.document = bokehjs.decode(json, this.events, buffers);
     this.view = view;
+    this.isConnectionLost = false;
     this.hosts = view.addHosts();
     /** @type {(HTMLElement | null)[]} where each root of the document stands */
     this.targets = [];
@@ -29,13 +30,13 @@ export class Plot {
 
   /**
    * Call `onEvents` with those events of each change that are for the server, from the making of the document on.
-   * @param {boolean} isFirst  whether the application has not yet been told that its document is ready
+   * @param {boolean} isFirst  whether "document_ready" has not yet been triggered in this session
    * @param {(events: ChangeEvent[]) => void} onEvents
    */
   listen(isFirst, onEvents) {
+    if (!isFirst) this.bokehjs.silenceReady(this.document);
     const listener = (/** @type {ChangeEvent | ChangeBatch} */ change) => {
-      const events = this.bokehjs.syncedEvents(change)
-        .filter((event) => isFirst || event.msg_data?.event_name !== "document_ready");
+      const events = this.bokehjs.syncedEvents(change);
       if (events.length > 0) onEvents(events);
       const kinds = this.bokehjs.eventsOf(change).map(({ kind }) => kind);
       if (kinds.includes("RootAdded") || kinds.includes("RootRemoved")) this.place();
@@ -71,6 +72,18 @@ export class Plot {
   showTitle() {
     const title = this.document.title();
     if (title !== DEFAULT_TITLE && document.querySelector(TAKES_TITLE)) document.title = title;
+  }
+
+  /** Tell the document, once, that its connection is lost. */
+  connectionLost() {
+    if (this.isConnectionLost) return;
+    this.isConnectionLost = true;
+    this.bokehjs.sendConnectionLost(this.document);
+  }
+
+  /** Tell the document that the connection is back. */
+  reconnected() {
+    this.bokehjs.sendReconnected(this.document);
   }
 
   /** Take the plot off the page. */

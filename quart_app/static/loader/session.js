@@ -81,6 +81,7 @@ export class Session {
   closed(code, wasOpen) {
     const { changes } = this.content;
     this.disconnect();
+    this.content.plot?.connectionLost();
     this.view.remarks.large = code === TOO_LARGE ? TEXT.large : "";
     if (code === GONE) this.sessionGone(TEXT.gone);
     else if (code === ELSEWHERE) this.fail(new SessionGone(TEXT.elsewhere));
