@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
+from markupsafe import Markup
 from quart import (
     Blueprint,
     Response,
@@ -32,6 +33,9 @@ from quart_app.view import begin_pull, prefers_html, render_script
 log = logging.getLogger(__name__)
 
 pages = Blueprint("pages", __name__)
+
+TAKES_TITLE = Markup('<meta name="bokeh-embed-title" content="document">')
+"""Tells the loader that the page takes the title of the document, also when it changes."""
 
 
 @pages.get("/")
@@ -78,7 +82,7 @@ async def bkapp_page(application: str) -> Response:
         template="Quart",
         title=app.title if app else application,
         description=app.description if app else "",
-        early=runtime.renderer.head(application, record),
+        early=TAKES_TITLE + runtime.renderer.head(application, record),
     )
     return cast(Response, await make_response(page))
 

@@ -80,6 +80,23 @@ def test_a_browser_without_cookies_is_told_that_one_is_needed(site, page):
     assert "cookie" in note_of(page)
 
 
+def test_a_browser_whose_websockets_are_blocked_is_told_until_one_gets_through(site, page):
+    page.add_init_script("""window.Unblocked = window.WebSocket;
+    window.attempts = 0;
+    window.WebSocket = class {
+        constructor() { attempts += 1; setTimeout(() => this.onclose({code: 1006})); }
+        close() {}
+    }""")
+    page.goto(f"{site.url}/sliders")
+    wait_until(lambda: "No websocket gets through" in note_of(page), "it is told")
+    assert state_of(page) == "reconnecting"
+    assert page.evaluate("attempts") == 3
+    screenshot(page, "blocked")
+    page.evaluate("() => { window.WebSocket = Unblocked; dispatchEvent(new Event('online')); }")
+    wait_for_plot(page)
+    assert note_of(page) == ""
+
+
 def test_a_page_whose_cookie_counts_no_more_is_told_what_is_true_for_all_causes(site, page):
     with Line(int(site.port)) as line:
         open_plot(page, f"{line.url}/sliders")

@@ -1,4 +1,4 @@
-"""A site of somebody else: an application in one piece, in parts, and twice in a page."""
+"""A site of somebody else: an application in one piece, in parts, in a frame, and twice in a page."""
 
 from pathlib import Path
 
@@ -34,6 +34,14 @@ async def twice(application):
     """Two sessions in one page."""
     scripts = [await embed.script(application) for _ in range(2)]
     return await render_template_string(PAGE, script=Markup("\n").join(scripts))
+
+
+@app.get("/framed/<application>")
+async def framed(application):
+    """A frame without a URL, which has the whole page in it."""
+    page = await render_template_string(PAGE, script=await embed.script(application))
+    frame = Markup('<iframe srcdoc="{}" width="900" height="700"></iframe>').format(page)
+    return await render_template_string(PAGE, script=frame)
 
 
 @app.get("/one/<application>")

@@ -132,6 +132,7 @@ export class Attachment {
     if (this.isClosed) return;
     if (block.external) marker.put(plot.document);
     this.onReady();
+    if (old?.isConnectionLost) plot.reconnected();
   }
 
   /** @param {Patch} patch */

@@ -8,20 +8,22 @@
  */
 
 /** @typedef {import("./wire.js").Patch} Patch */
-/** @typedef {{id: string, tags: unknown[]}} Model */
-/** @typedef {{sync: boolean, msg_data?: {event_name?: string}}} ChangeEvent  a change of a document */
+/** @typedef {{id: string, tags: unknown[], name: string | null, sizing_mode?: string | null}} Model */
+/** @typedef {{sync: boolean, kind: string}} ChangeEvent  a change of a document */
 /** @typedef {{sync: boolean, events: ChangeEvent[]}} ChangeBatch */
 /**
  * @typedef {object} BokehDocument
  * @property {() => Model[]} roots
+ * @property {() => string} title
  * @property {{get: (name: string) => unknown}} resolver
  * @property {{clear: () => void} | undefined} views_manager
+ * @property {{send_event: (event: {event_name: string}) => void}} event_manager
+ * @property {{setv: (values: object, options: {sync: boolean}) => void}} config
  * @property {(listener: (change: ChangeEvent | ChangeBatch) => void, allow_batches: true) => void} on_change
  * @property {(events: ChangeEvent[]) => Patch} create_json_patch
  * @property {(patch: Patch, buffers: Map<string, ArrayBuffer>) => void} apply_json_patch
  */
-/** @typedef {{id: string, attributes?: {name?: string, sizing_mode?: string}}} RootJson */
-/** @typedef {{version: string, roots: RootJson[]}} DocumentJson */
+/** @typedef {{version: string, roots: {id: string}[]}} DocumentJson */
 
 /** One version of BokehJS. */
 export class BokehJS {
@@ -60,11 +62,32 @@ export class BokehJS {
    * @returns {BokehDocument}
    */
   decode(json, events, buffers) {
-    return documentModule(this.bokeh).Document.from_json(json, events, buffers);
+    const document = documentModule(this.bokeh).Document.from_json(json, events, buffers);
+    document.config.setv({ notify_connection_status: false }, { sync: false }); // the loader tells people of drops
+    return document;
+  }
+
+  /** Keep a document from telling that it is ready. @param {BokehDocument} document */
+  silenceReady({ event_manager }) {
+    const send = event_manager.send_event.bind(event_manager);
+    event_manager.send_event = (event) => { if (event.event_name !== "document_ready") send(event); };
+  }
+
+  /** Trigger the event "connection_lost", here and not on the server. @param {BokehDocument} document */
+  sendConnectionLost(document) {
+    const { ConnectionLost } = eventsModule(this.bokeh);
+    document.event_manager.send_event(new ConnectionLost(null, 0, null));
+  }
+
+  /** Trigger the event "client_reconnected", here and on the server. @param {BokehDocument} document */
+  sendReconnected(document) {
+    const { ClientReconnected } = eventsModule(this.bokeh);
+    document.event_manager.send_event(new ClientReconnected());
   }
 
   /**
-   * Draw the roots of a document: each in its target, those without one in `element`.
+   * Draw the roots of a document: each in its target, those without one in `element`. The targets are read again for
+   * each root that comes later.
    * @param {BokehDocument} document @param {HTMLElement} element @param {(HTMLElement | null)[]} targets
    */
   async draw(document, element, targets) {
@@ -78,18 +101,24 @@ export class BokehJS {
     if (documents.includes(document)) documents.splice(documents.indexOf(document), 1);
   }
 
+  /** Return the events of a change. @param {ChangeEvent | ChangeBatch} change @returns {ChangeEvent[]} */
+  eventsOf(change) {
+    return "events" in change ? change.events : [change];
+  }
+
   /**
    * Return the events of a change that are for the server.
    * @param {ChangeEvent | ChangeBatch} change @returns {ChangeEvent[]}
    */
   syncedEvents(change) {
-    if (!change.sync) return [];
-    return "events" in change ? change.events.filter(({ sync }) => sync) : [change];
+    return change.sync ? this.eventsOf(change).filter(({ sync }) => sync) : [];
   }
 }
 
 /** @param {any} bokeh */
 const documentModule = (bokeh) => bokeh.loader["@bokehjs/document"];
+/** @param {any} bokeh */
+const eventsModule = (bokeh) => bokeh.loader["@bokehjs/core/bokeh_events"];
 /** @param {any} bokeh */
 const mathProvider = (bokeh) => bokeh.loader["@bokehjs/models/text/providers"].default_provider;
 
@@ -112,10 +141,14 @@ export function missingNames(bokeh) {
     "Message.msgid": Message?.prototype.msgid,
     "DocumentEventBatch.events": DocumentEventBatch && new DocumentEventBatch(null, []).events,
     "Document.from_json": Document?.from_json,
+    "ConnectionLost": eventsModule(bokeh)?.ConnectionLost,
+    "ClientReconnected": eventsModule(bokeh)?.ClientReconnected,
+    "document.config": /\.config\b/.test(source) || undefined,
+    "document.event_manager": /\.event_manager\b/.test(source) || undefined,
     "document.resolver": /\.resolver\b/.test(source) || undefined,
     "document.views_manager": /\.views_manager\b/.test(source) || undefined,
   };
-  for (const name of ["roots", "on_change", "create_json_patch", "apply_json_patch"]) {
+  for (const name of ["roots", "title", "on_change", "create_json_patch", "apply_json_patch"]) {
     found[`document.${name}`] = Document?.prototype[name];
   }
   return Object.keys(found).filter((name) => found[name] === undefined);

@@ -1,6 +1,7 @@
 /** One websocket to the relay. It sends and receives whole messages. */
 
 import { HEARTBEAT, Heartbeat } from "./heartbeat.js";
+import { siteUrl } from "./urls.js";
 import { MessageReader } from "./wire.js";
 
 /** @typedef {import("./wire.js").Frame} Frame */
@@ -22,7 +23,7 @@ export class Connection {
    * @param {(code: number, wasOpen: boolean) => void} onClose  called once, and not after `close`
    */
   constructor({ path, ticket }, onMessage, onClose) {
-    const url = new URL(`${path}/ws`, location.href);
+    const url = siteUrl(`${path}/ws`);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     this.reader = new MessageReader();
     this.onMessage = onMessage;

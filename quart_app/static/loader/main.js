@@ -8,7 +8,8 @@
  *                                    -> lost        it is gone: a button gets a new one
  *   loading -> error                                a button tries again
  *
- * `bokehEmbed.add(element)` and `bokehEmbed.dispose(element)` are for elements that come and go.
+ * Elements that are inserted later are shown too, and the plots of removed ones end. `bokehEmbed.add(element, block)` is
+ * for elements without a data block, `bokehEmbed.dispose(element)` for those that stay.
  */
 
 import { add, dispose, sessions, startAll } from "./page.js";

@@ -12,6 +12,10 @@ import { TEXT } from "./texts.js";
 export const sessions = new Set();
 /** @type {Set<Session>} those to connect when all elements of this turn of the event loop are with them */
 const due = new Set();
+/** @type {WeakSet<HTMLElement>} elements that have been in the page */
+const seen = new WeakSet();
+/** @type {WeakMap<HTMLElement, Block>} blocks of elements that have left the page, in case they come back */
+const left = new WeakMap();
 
 /** Show the sessions of all elements with which the page was sent. */
 export function startAll() {
@@ -20,6 +24,23 @@ export function startAll() {
   numberElements([...elements]);
   start([...elements].flatMap((element) => {
     const block = readBlock(element);
+    return block ? [[element, block]] : [];
+  }));
+  new MutationObserver(follow).observe(document, { childList: true, subtree: true });
+  follow();
+}
+
+/** Show sessions in the elements that have come into the page, and end those of elements that have left it. */
+function follow() {
+  const shown = new Set([...sessions].flatMap(({ view }) => view.elements));
+  for (const element of shown) {
+    if (element.isConnected) seen.add(element);
+    else if (seen.has(element)) leave(element);
+  }
+  /** @type {NodeListOf<HTMLElement>} */
+  const elements = document.querySelectorAll(".bokeh-embed[data-state=loading]");
+  start([...elements].flatMap((element) => {
+    const block = shown.has(element) ? null : left.get(element) ?? readBlock(element);
     return block ? [[element, block]] : [];
   }));
 }
@@ -84,14 +105,30 @@ export function add(element, block = readBlock(element)) {
   start([[element, block]]);
 }
 
+/** Forget an element. With the last one of a session its connection is closed. @param {HTMLElement} element */
+function forget(element) {
+  for (const session of sessions) {
+    if (session.view.places.delete(element) && session.view.places.size === 0) remove(session);
+  }
+}
+
+/** End the plot of an element that has left the page. It begins anew if it comes back. @param {HTMLElement} element */
+function leave(element) {
+  for (const { block, view } of sessions) {
+    if (view.places.has(element)) left.set(element, { ...block, root: view.places.get(element) });
+  }
+  forget(element);
+  element.querySelectorAll(":scope > .bokeh-embed-plot").forEach((host) => host.remove());
+  element.dataset.state = "loading";
+}
+
 /**
  * Take an element's plot off the page. With the last element of a session its connection is closed.
  * @param {HTMLElement} element
  */
 export function dispose(element) {
-  for (const session of sessions) {
-    if (session.view.places.delete(element) && session.view.places.size === 0) remove(session);
-  }
+  forget(element);
+  left.delete(element);
   element.replaceChildren();
   delete element.dataset.state;
 }

@@ -2,6 +2,7 @@
 
 import { readBlock } from "./blocks.js";
 import { Failure, SiteBusy, TEXT } from "./texts.js";
+import { siteUrl } from "./urls.js";
 
 /** @typedef {import("./blocks.js").Block} Block */
 
@@ -12,8 +13,12 @@ const numbers = new WeakMap();
 /** @type {Promise<Document> | null} the page that is being fetched, for all who need it */
 let pageRequest = null;
 
-/** Note the elements with which the page was sent. @param {Element[]} elements  all, in their order */
+/**
+ * Note the elements with which the page was sent, if it has a URL from which it can be fetched again. A frame with
+ * `srcdoc` has none. @param {Element[]} elements  all, in their order
+ */
 export function numberElements(elements) {
+  if (!/^https?:$/.test(location.protocol)) return;
   elements.forEach((element, i) => numbers.set(element, i));
 }
 
@@ -112,7 +117,7 @@ function refusal(response, text, id) {
 
 /** @param {string} url @param {object} content */
 function post(url, content) {
-  return fetch(url, {
+  return fetch(siteUrl(url), {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json" },
     body: JSON.stringify(content),

@@ -2,6 +2,7 @@
 
 const FIRST_DELAY = 300; // milliseconds over which the first attempts of many pages spread
 const MAX_DELAY = 10_000; // milliseconds
+const SLOW_DELAY = 30_000; // milliseconds, where only a change of the network helps
 
 /**
  * Return the milliseconds before an attempt.
@@ -24,9 +25,9 @@ export class Retry {
     return this.wake !== null;
   }
 
-  /** Wait until the next attempt, or until `skip`. */
-  async wait() {
-    const delay = retryDelay(this.attempts, Math.random());
+  /** Wait until the next attempt, or until `skip`. @param {boolean} [isSlow] */
+  async wait(isSlow = false) {
+    const delay = isSlow ? SLOW_DELAY : retryDelay(this.attempts, Math.random());
     this.attempts += 1;
     await new Promise((resolve) => {
       this.wake = () => resolve(undefined);

@@ -1,6 +1,7 @@
 /** Loading of scripts, modules and style sheets, each URL once. */
 
 import { Failure, TEXT } from "./texts.js";
+import { siteUrl } from "./urls.js";
 
 /** @typedef {import("./blocks.js").Link} Link */
 
@@ -9,7 +10,7 @@ const scripts = new Map();
 
 /** Load scripts in parallel and run them in their order. @param {string[]} urls */
 export async function loadScripts(urls) {
-  urls = urls.map((url) => new URL(url, location.href).href);
+  urls = urls.map((url) => siteUrl(url).href);
   for (const url of urls) {
     if (!scripts.has(url)) scripts.set(url, loadScript(url));
   }

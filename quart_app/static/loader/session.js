@@ -13,6 +13,7 @@ import { View } from "./view.js";
 /** @typedef {import("./blocks.js").Block} Block */
 /** @typedef {[HTMLElement, Block]} Pair */
 
+const BLOCKED_AFTER = 3; // attempts without a websocket while the session is alive
 const DEV_RENEWAL_DELAY = 1_000; // milliseconds until a failed plot of an application under development is renewed
 
 /** @type {WeakSet<Element>} elements whose session had ended before it was seen, and which got another one */
@@ -40,6 +41,8 @@ export class Session {
     /** @type {Attachment | null} */
     this.attachment = null;
     this.retry = new Retry();
+    /** Attempts since a websocket was last open at which the site said that the session is alive. */
+    this.blockedAttempts = 0;
     this.hasEnded = false;
   }
 
@@ -81,6 +84,7 @@ export class Session {
   closed(code, wasOpen) {
     const { changes } = this.content;
     this.disconnect();
+    this.content.plot?.connectionLost();
     this.view.remarks.large = code === TOO_LARGE ? TEXT.large : "";
     if (code === GONE) this.sessionGone(TEXT.gone);
     else if (code === ELSEWHERE) this.fail(new SessionGone(TEXT.elsewhere));
@@ -94,15 +98,24 @@ export class Session {
   /** Attach again after a while, unless the site says that it is of no use. @param {boolean} wasOpen */
   async reconnect(wasOpen) {
     const isSeen = this.content.plot !== null;
-    this.view.show("reconnecting", isSeen ? TEXT.reconnecting : TEXT.waiting);
+    const text = isSeen ? TEXT.reconnecting : TEXT.waiting;
+    if (wasOpen) this.blockedAttempts = 0;
+    const wasBlocked = this.isBlocked;
+    if (!wasBlocked) this.view.show("reconnecting", text);
     if (!wasOpen) {
       const state = await sessionState(this.block);
       if (!this.isReconnecting) return;
       if (state === "gone") return this.sessionGone(TEXT.gone);
       if (state === "refused") return this.sessionGone(isSeen ? TEXT.refused : TEXT.cookie);
+      this.blockedAttempts = state === "alive" ? this.blockedAttempts + 1 : 0;
+      if (this.isBlocked || wasBlocked) this.view.show("reconnecting", this.isBlocked ? TEXT.blocked : text);
     }
-    await this.retry.wait();
+    await this.retry.wait(this.isBlocked);
     if (this.isReconnecting) this.connect();
+  }
+
+  get isBlocked() {
+    return this.blockedAttempts >= BLOCKED_AFTER;
   }
 
   get isReconnecting() {

@@ -3,6 +3,8 @@
 export const TEXT = {
   loading: "The plot is on its way …",
   waiting: "The site does not answer yet. Trying again …",
+  blocked: "No websocket gets through to the site, although the site answers. A proxy, a firewall or a browser extension "
+    + "may block them. Trying again …",
   reconnecting: "The connection was lost. Trying to get it back …",
   gone: "The session of this plot has ended. Changes made in it were not kept.",
   elsewhere: "This plot has been opened elsewhere and continues there.",

@@ -2,6 +2,12 @@
 
 /** `…/bokeh/`, below which the loader itself is in `assets/`. */
 export const SITE_URL = new URL("..", import.meta.url).href;
+/**
+ * Return the full URL of a path of the site. The page's own URL does not serve as a base: it is `about:srcdoc` in a
+ * frame with `srcdoc`. @param {string} path
+ */
+export const siteUrl = (path) => new URL(path, SITE_URL);
+
 const EXTENSIONS_PATH = new URL("extensions/", SITE_URL).pathname;
 
 /**

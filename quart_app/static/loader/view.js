@@ -91,9 +91,10 @@ export class View {
   }
 }
 
-/** Say in a host that the document does not have its root. @param {HTMLElement} host */
-export function showMissing(host) {
-  noteOf(host).textContent = TEXT.missing;
+/** Say in a host whether the document lacks its root. @param {HTMLElement} host @param {boolean} isMissing */
+export function showMissing(host, isMissing) {
+  if (isMissing) noteOf(host).textContent = TEXT.missing;
+  else host.querySelector(":scope > .bokeh-embed-note")?.remove();
 }
 
 /** Return the note of an element. @param {HTMLElement} element */
