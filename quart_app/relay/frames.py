@@ -42,10 +42,10 @@ class FrameParser:
     """Tracks the frames of one direction.
 
     masked: whether frames are masked; those of browsers are, those of servers are not.
-    max_message: largest message to let pass, in bytes.
+    max_message: largest message to let pass, in bytes; None: no limit.
     """
 
-    def __init__(self, *, masked: bool, max_message: int) -> None:
+    def __init__(self, *, masked: bool, max_message: int | None) -> None:
         self._is_masked = masked
         self._max_message = max_message
         self._partial_frame = b""
@@ -115,7 +115,7 @@ class FrameParser:
             length = int.from_bytes(head[2 : 2 + extended], "big")
         if opcode < OPCODE_CLOSE:
             message_size = (self._message_size or 0) + length
-            if message_size > self._max_message:
+            if self._max_message is not None and message_size > self._max_message:
                 raise MessageTooLarge
             self._message_size = None if is_final else message_size
         return opcode, 2 + extended + 4 * self._is_masked + length

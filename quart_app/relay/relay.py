@@ -185,6 +185,12 @@ class Relay:
             if reason is None:
                 log.debug("The browser of %s has disconnected", name)
             else:
+                if reason.code == close_codes.TOO_LARGE:
+                    log.warning(
+                        "Closing a websocket of %s: a message of the browser has more bytes than "
+                        "BOKEH_MAX_MESSAGE (%d) or the Bokeh server's --websocket-max-message-size allows",
+                        *(name, self._max_message),
+                    )
                 log.debug("Closing the websocket of %s: %d %s", name, reason.code, reason.reason)
                 await browser.close(reason, CLOSE_TIMEOUT)
         finally:

@@ -28,13 +28,14 @@ HEARTBEAT_REPLY = b"\x81\x00"
 class Tunnel:
     """Forwards the frames of an accepted websocket, with backpressure: reads no faster than it can write.
 
-    max_message: largest message to let pass in either direction, in bytes.
+    max_message: largest message of the browser to let pass, in bytes. Those of the server have no limit, as
+        with Bokeh: they are forwarded in pieces.
     """
 
     def __init__(self, browser: Browser, server: ServerConnection, max_message: int) -> None:
         self._browser, self._server = browser, server
         self._from_browser = FrameParser(masked=True, max_message=max_message)
-        self._from_server = FrameParser(masked=False, max_message=max_message)
+        self._from_server = FrameParser(masked=False, max_message=None)
         self._heartbeat_reply_pending = False
         """Whether a heartbeat is to be answered after the server's current message."""
         self._ended: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
@@ -101,13 +102,9 @@ class Tunnel:
             while data := await self._server.read(CHUNK_SIZE):
                 try:
                     passed, reason = frames.feed(data), None
-                except MessageTooLarge as error:
-                    passed, reason = error.valid, CloseReason(TOO_LARGE, "message too large")
                 except ProtocolViolation as error:
-                    passed, reason = (
-                        error.valid,
-                        CloseReason(INTERNAL_ERROR, "the Bokeh server sent an invalid frame"),
-                    )
+                    passed = error.valid
+                    reason = CloseReason(INTERNAL_ERROR, "the Bokeh server sent an invalid frame")
                 if frames.close_frame:
                     reason = frames.close_reason
                     if not may_be_sent(reason.code):

@@ -140,7 +140,8 @@ class Pull:
         except ReplyTooLarge:
             raise ApplicationFailed(
                 self._application,
-                f"a message of its document has more than the {self._max_message} bytes of BOKEH_MAX_MESSAGE",
+                "the site reads its document (for customize, or from a stock server), and that has more than "
+                f"the {self._max_message} bytes of BOKEH_MAX_MESSAGE",
             ) from None
         except ConnectionClosed as closed:
             if closed.code is None:

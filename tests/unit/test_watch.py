@@ -43,10 +43,44 @@ def expect(folder: Path, *steps: tuple[Callable[[], object], list[str]]) -> set[
 
 def test_changed_files_are_reported_by_their_relative_paths_without_hidden_ones_and_caches(folder):
     def edit() -> None:
-        for name in (".git/index", ".notes.py.swp", "penguins/__pycache__/main.pyc", "penguins/data.csv"):
+        for name in (".git/index.py", ".notes.py", "penguins/__pycache__/main.py", "penguins/main.py"):
             (folder / name).write_text("x")
 
-    assert expect(folder, (edit, ["penguins/data.csv"])) == {"penguins/data.csv"}
+    assert expect(folder, (edit, ["penguins/main.py"])) == {"penguins/main.py"}
+
+
+def test_what_people_write_is_reported_and_what_an_application_writes_is_not(folder):
+    written = (
+        "visits.log",
+        "cache.sqlite",
+        "cache.sqlite-journal",
+        "downloaded.csv",
+        "lock",
+        "session.pickle",
+    )
+    edited = ["main.py", "static/logo.png", "templates/page.jinja", "theme.yaml"]
+    for name in ("static", "templates", "cache"):
+        (folder / "penguins" / name).mkdir()
+
+    def edit() -> None:
+        for name in (*written, "cache/visits.log", *edited):
+            (folder / "penguins" / name).write_text("x")
+
+    names = [f"penguins/{name}" for name in edited]
+    assert expect(folder, (edit, names)) == set(names)
+
+
+def test_a_folder_that_is_moved_in_or_out_is_reported(folder, tmp_path):
+    outside, inside = tmp_path / "waves", folder / "waves"
+    outside.mkdir()
+
+    def move() -> None:
+        if outside.exists():
+            outside.rename(inside)
+        else:
+            inside.rename(outside)
+
+    expect(folder, (move, ["waves"]))
 
 
 def test_a_folder_that_is_replaced_is_watched_again(folder):

@@ -119,7 +119,7 @@ export class Session {
   }
 
   get isReconnecting() {
-    return this.state === "reconnecting" && this.attachment === null;
+    return !this.hasEnded && this.state === "reconnecting" && this.attachment === null;
   }
 
   /** The network or the tab is back: try at once, or find out whether the connection is alive. */
