@@ -324,3 +324,16 @@ def test_a_site_that_is_away_while_a_new_session_is_asked_for_is_told(page):
         line.open()
         page.get_by_role("button", name="Try again").click()
         wait_for_plot(page)
+
+
+def test_a_plot_that_is_disposed_of_while_it_reconnects_opens_no_websocket(pool, page):
+    site = pool.get(Site)
+    with Line(int(site.port)) as line:
+        open_plot(page, f"{line.url}/sliders")
+        line.close()
+        wait_until(lambda: line.refused >= 4, "it waits for its next attempt")
+        opened = []
+        page.on("websocket", lambda websocket: opened.append(websocket.url))
+        page.evaluate("bokehEmbed.dispose(document.querySelector('.bokeh-embed'))")
+        page.evaluate("new Promise((resolve) => setTimeout(resolve))")
+        assert opened == []
