@@ -332,8 +332,13 @@ def test_a_plot_that_is_disposed_of_while_it_reconnects_opens_no_websocket(pool,
         open_plot(page, f"{line.url}/sliders")
         line.close()
         wait_until(lambda: line.refused >= 4, "it waits for its next attempt")
-        opened = []
-        page.on("websocket", lambda websocket: opened.append(websocket.url))
-        page.evaluate("bokehEmbed.dispose(document.querySelector('.bokeh-embed'))")
-        page.evaluate("new Promise((resolve) => setTimeout(resolve))")
-        assert opened == []
+        opened = page.evaluate("""async () => {
+            let opened = 0;
+            window.WebSocket = class extends WebSocket {
+                constructor(...args) { super(...args); opened += 1; }
+            };
+            bokehEmbed.dispose(document.querySelector(".bokeh-embed"));
+            await new Promise((resolve) => setTimeout(resolve));
+            return opened;
+        }""")
+        assert opened == 0
