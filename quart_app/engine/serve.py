@@ -109,6 +109,7 @@ class Serve(BokehServe):
             improve(partial(broken_applications.skip_broken_applications, self._broken))
         level = settings.py_log_level(args.log_level)
         logging.getLogger("quart_app").setLevel(logging.INFO if level is None else level)
+        restore_signals_in_forks()
         super().invoke(args)
 
     def customize_kwargs(self, args: argparse.Namespace, server_kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +128,25 @@ class Serve(BokehServe):
             # The loop runs after the applications' on_server_loaded.
             server.io_loop.add_callback(self._parent.sendall, report)
         return server
+
+
+def restore_signals_in_forks() -> None:
+    """Give child processes that an application forks default handling of SIGTERM.
+
+    They share asyncio's wake-up descriptor: a SIGTERM to a child would not end it, but run the server's
+    handler, which ends the sessions of everybody. SIGTERM is blocked until a child has the default.
+    """
+
+    def in_child() -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM}),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM}),
+        after_in_child=in_child,
+    )
 
 
 def use_uvloop() -> None:

@@ -154,3 +154,30 @@ def test_every_flag_of_bokeh_serve_is_there():
     ours = {name for name, _ in serve.Serve.args}
     assert {name for name, _ in BokehServe.args} < ours
     assert ours >= {"--max-sessions", "--drain-seconds", "--uvloop", "--supervised"}
+
+
+FORKS = """
+import multiprocessing
+import time
+
+from bokeh.io import curdoc
+from bokeh.models import Div
+
+context = multiprocessing.get_context("fork")
+child = context.Process(target=time.sleep, args=(60,))
+child.start()
+child.terminate()
+child.join(10)
+pool = context.Pool(2)
+pool.map_async(time.sleep, [60, 60])
+pool.terminate()
+curdoc().add_root(Div(text=f"exit code {child.exitcode}"))
+"""
+
+
+def test_processes_that_an_application_forks_and_terminates_end_and_the_server_goes_on(tmp_path):
+    (tmp_path / "forks.py").write_text(FORKS)
+    with Serve(tmp_path / "forks.py") as server:
+        for _ in range(2):
+            assert visit(server, "forks", token(new_id(), create=True)).roots[0].text == "exit code -15"
+        assert not server.health()["draining"]
