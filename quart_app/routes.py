@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Blueprint, Response, request, send_file
+from quart import Blueprint, Response, request, send_file, send_from_directory
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
 from quart_app.page.assets import Asset
@@ -42,6 +42,17 @@ async def extension_file(package: str, path: str) -> Response:
         return await _send(found, CACHE_AN_HOUR)
     response = await send_file(found, conditional=True)
     response.headers["Cache-Control"] = CACHE_AN_HOUR
+    return response
+
+
+@routes.get("/bokeh/static/<application>/<path:filename>")
+async def application_file(application: str, filename: str) -> Response:
+    """Send a file of an application's ``static`` folder, which a Bokeh server has at ``/<application>/static``."""
+    app = current_runtime().applications.get(application)
+    if app is None or app.static_folder is None:
+        raise NotFound
+    response = await send_from_directory(app.static_folder, filename)
+    response.headers.setdefault("Cache-Control", "no-cache")
     return response
 
 

@@ -16,14 +16,14 @@ from quart import (
     make_response,
     render_template,
     request,
-    send_from_directory,
 )
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException
 
 from quart_app.page.extensions import AssetUrlRewriter
 from quart_app.page.template import fill
 from quart_app.protocol.outline import Template
 from quart_app.relay.visitor import current_visitor
+from quart_app.routes import application_file
 from quart_app.runtime import current_runtime
 from quart_app.sessions.errors import ApplicationFailed
 from quart_app.sessions.session import Session
@@ -98,14 +98,7 @@ async def template_page(session: Session, template: Template) -> Response:
     return response
 
 
-@pages.get("/<application>/static/<path:filename>")
-@pages.get("/bokeh/static/<application>/<path:filename>", endpoint="bokeh_static")
-async def application_static(application: str, filename: str) -> Response:
-    """Send a file of an application's ``static`` folder, under the URL that Bokeh has for it too."""
-    app = current_runtime().applications.get(application)
-    if app is None or app.static_folder is None:
-        raise NotFound
-    return await send_from_directory(app.static_folder, filename)
+pages.add_url_rule("/<application>/static/<path:filename>", view_func=application_file)
 
 
 @pages.app_errorhandler(HTTPException)

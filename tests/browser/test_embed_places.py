@@ -101,3 +101,19 @@ def test_an_element_that_is_moved_goes_on_and_one_that_comes_back_is_as_left(poo
     assert read(page, "offset", "value") == pytest.approx(value)
     press(page)
     assert not page.errors
+
+
+def test_pictures_of_an_applications_static_folder_are_shown_in_every_page(tmp_path, page):
+    static = tmp_path / "pics" / "static"
+    static.mkdir(parents=True)
+    (static / "dot.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>')
+    (tmp_path / "pics" / "main.py").write_text(
+        "from bokeh.io import curdoc\n"
+        "from bokeh.models import Div\n"
+        "curdoc().add_root(Div(name='picture', text='<img src=\"pics/static/dot.svg\">'))\n"
+    )
+    with parts_site(BOKEH_APPS=str(tmp_path)) as site:
+        page.goto(f"{site.url}/roots/pics")
+        picture = page.locator("img")
+        wait_until(lambda: picture.evaluate("(image) => image.naturalWidth") == 8, "the picture is there")
+        assert not page.errors

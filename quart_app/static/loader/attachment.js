@@ -74,7 +74,7 @@ export class Attachment {
   async receive(message) {
     const { block, changes, plot, view } = this.content;
     const { kind, replyTo, buffers } = message;
-    message.text = withLocalUrls(message.text, block.copies);
+    message.text = withLocalUrls(message.text, block.app, block.copies);
     if (kind === "attached") {
       const patch = changes.takeRepeatable();
       if (patch !== null) this.send(patch);

@@ -11,10 +11,20 @@ export const siteUrl = (path) => new URL(path, SITE_URL);
 const EXTENSIONS_PATH = new URL("extensions/", SITE_URL).pathname;
 
 /**
- * Return JSON in which references to files of extensions lead to this site.
- * @param {string} text @param {Record<string, string>} copies  URLs elsewhere, with those of their copies here
+ * Return JSON in which relative references to files of extensions, and of the application's `static` folder, lead to
+ * this site from any page.
+ * @param {string} text
+ * @param {string} app
+ * @param {Record<string, string>} copies  URLs elsewhere, with those of their copies here
  */
-export function withLocalUrls(text, copies) {
+export function withLocalUrls(text, app, copies) {
   for (const [remote, local] of Object.entries(copies)) text = text.replaceAll(remote, local);
-  return text.replaceAll(/(["'(])(?:\.\/)?static\/extensions\//g, `$1${EXTENSIONS_PATH}`);
+  const relative = new RegExp(`(["'(])(?:\\./)?(?:static/extensions/|(${escaped(app)}/static/))`, "g");
+  const files = new URL(`static/${app}/`, SITE_URL).pathname;
+  return text.replaceAll(relative, (_, quote, own) => quote + (own ? files : EXTENSIONS_PATH));
+}
+
+/** @param {string} text */
+function escaped(text) {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
