@@ -47,7 +47,7 @@ async def extension_file(package: str, path: str) -> Response:
 
 @routes.get("/bokeh/static/<application>/<path:filename>")
 async def application_file(application: str, filename: str) -> Response:
-    """Send a file of an application's ``static`` folder, which a Bokeh server has at ``/<application>/static``."""
+    """Send a file of an application's ``static`` folder. Bokeh has it at ``/<application>/static/…``."""
     app = current_runtime().applications.get(application)
     if app is None or app.static_folder is None:
         raise NotFound
