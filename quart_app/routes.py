@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from quart import Blueprint, Response, request, send_file, send_from_directory
 from werkzeug.exceptions import BadRequest, Forbidden, Gone, HTTPException, NotFound
 
-from quart_app.page.assets import Asset
+from quart_app.page.assets import Asset, AssetChanged
 from quart_app.relay.ticket import Ticket, TicketRefused, verify
 from quart_app.relay.visitor import origin_error, visitor_of
 from quart_app.runtime import current_runtime
 from quart_app.sessions.session import Session
 from quart_app.view import begin_pull
+
+log = logging.getLogger(__name__)
 
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 CACHE_AN_HOUR = "public, max-age=3600"
@@ -86,7 +89,11 @@ async def _send(found: Asset, cache_control: str) -> Response:
         return Response("", 304, headers)
     body = found.ready(encoding)
     if body is None:
-        body = await asyncio.to_thread(found.encoded, encoding)
+        try:
+            body = await asyncio.to_thread(found.encoded, encoding)
+        except AssetChanged as error:
+            log.warning("%s: restart the site", error)
+            raise NotFound from None
     if encoding != "identity":
         headers["Content-Encoding"] = encoding
     headers["X-Content-Type-Options"] = "nosniff"

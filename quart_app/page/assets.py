@@ -6,9 +6,8 @@ import gzip
 import hashlib
 import logging
 import re
-import zlib
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from threading import Lock
 
@@ -32,18 +31,32 @@ GZIP_LEVEL = 9
 EXTENSION = re.compile(r"ext-(\w+)-[0-9a-f]{16}\.js")
 
 
-class Asset:
-    """One file. Its file name has a hash of its content; its compressed forms are made when first needed."""
+class AssetChanged(LookupError):
+    """The file of an asset has other content than when its name was made, or is gone."""
 
-    def __init__(self, name: str, content: bytes) -> None:
+
+class Asset:
+    """One file. Its file name has a hash of its content; its compressed forms are made when first needed.
+
+    read: returns the content, which is not kept: BokehJS has 3.9 MB. Raises OSError.
+    """
+
+    def __init__(self, name: str, read: Callable[[], bytes]) -> None:
         self.name = name
+        self._read = read
         self._lock = Lock()
-        self._stored = zlib.compress(content, 1)  # BokehJS has 3.9 MB, of which 1.4 stay in memory
-        self.digest = hashlib.sha256(content).hexdigest()[:16]
+        self.digest = _digest(read())
 
     @property
     def content(self) -> bytes:
-        return zlib.decompress(self._stored)
+        """Read the content. Raises AssetChanged: browsers would keep another one under this name for ever."""
+        try:
+            content = self._read()
+        except OSError as error:
+            raise AssetChanged(f"{self.file_name}: {error}") from None
+        if _digest(content) != self.digest:
+            raise AssetChanged(f"{self.file_name} has changed since the site was started")
+        return content
 
     @property
     def file_name(self) -> str:
@@ -94,7 +107,7 @@ class Assets:
             self._add(f"{name}.js", folder / f"{name}.min.js")
         for name in STYLESHEETS:
             self._add(name, STATIC / name)
-        self._by_name["embed.js"] = loader = Asset("embed.js", load_loader().encode())
+        self._by_name["embed.js"] = loader = Asset("embed.js", partial(bytes, load_loader().encode()))
         self._put(loader)
 
     def compress(self) -> None:
@@ -128,7 +141,7 @@ class Assets:
         bundles = set(outline.bundles)
         extensions = [name for package in outline.packages if (name := self._extension(package))]
         if outline.models_script:
-            asset = Asset("models.js", outline.models_script.encode())
+            asset = Asset("models.js", partial(bytes, outline.models_script.encode()))
             extensions.append(self._put(asset))
         if extensions:
             # Their scripts take classes from these when they are loaded, whatever the document uses.
@@ -161,12 +174,16 @@ class Assets:
         return self.file_name(name)
 
     def _add(self, name: str, path: Path) -> None:
-        self._by_name[name] = asset = Asset(name, _read(path))
+        self._by_name[name] = asset = Asset(name, partial(_read, path))
         self._put(asset)
 
     def _put(self, asset: Asset) -> str:
         """Serve an asset, and return its file name."""
         return self._by_file_name.setdefault(asset.file_name, asset).file_name
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _read(path: Path) -> bytes:
@@ -176,4 +193,4 @@ def _read(path: Path) -> bytes:
 
 @lru_cache(maxsize=32)
 def _cached_asset(path: Path, _modified: int) -> Asset:
-    return Asset(path.name, _read(path))
+    return Asset(path.name, partial(_read, path))

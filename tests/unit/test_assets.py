@@ -7,7 +7,7 @@ import logging
 import brotli
 import pytest
 
-from quart_app.page.assets import Assets
+from quart_app.page.assets import AssetChanged, Assets
 from quart_app.protocol.describe import describe_reply, outline_of
 from quart_app.protocol.outline import Outline, Root
 
@@ -106,7 +106,10 @@ def test_a_root_to_which_an_earlier_one_refers_is_in_the_outline():
     assert outline.roots == (Root("p1", None), Root("p2", "later"))
 
 
-def test_an_asset_stays_as_it_was_read(tmp_path):
+@pytest.mark.parametrize(
+    "change", [lambda script: script.write_text("after"), lambda script: script.unlink()]
+)
+def test_an_asset_whose_file_has_changed_is_not_sent_under_its_old_name(tmp_path, change):
     (tmp_path / "ext").mkdir()
     (tmp_path / "ext" / "__init__.py").touch()
     (tmp_path / "ext" / "bokeh.ext.json").write_text("{}")
@@ -116,10 +119,13 @@ def test_an_asset_stays_as_it_was_read(tmp_path):
     assets = Assets([str(tmp_path)])
     assets.load()
     [*_, name] = assets.for_outline(Outline((), packages=("ext",)))[0]
-    script.write_text("after")
     found = assets.get(name)
     assert found is not None
-    assert found.encoded("identity") == gzip.decompress(found.encoded("gzip")) == b"before"
+    assert found.encoded("identity") == b"before"
+    change(script)
+    for encoding in ("identity", "gzip", "br"):
+        with pytest.raises(AssetChanged, match=name):
+            found.encoded(encoding)
 
 
 def test_an_outline_names_the_models_that_run_text_as_code():
