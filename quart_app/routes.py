@@ -67,7 +67,7 @@ async def _rebuild_model_script(file_name: str) -> Asset:
     runtime, name = current_runtime(), request.args.get("app", "")
     if not runtime.renderer.is_signed(name, file_name, request.args.get("sig", "")):
         raise NotFound
-    runtime.renderer.block(await _pull(name))
+    runtime.assets.for_outline((await _pull(name)).outline)
     found = runtime.assets.get(file_name)
     if found is None:
         raise NotFound

@@ -108,7 +108,7 @@ async def _pull(
     except Exception:
         runtime.records.failed(name)
         raise
-    runtime.records.succeeded(name, session.outline, runtime.renderer.scripts(session))
+    runtime.records.succeeded(name, session.outline)
     return session
 
 

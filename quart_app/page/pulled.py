@@ -17,7 +17,7 @@ class PulledSession:
 
     @property
     def id(self) -> str:
-        """Bokeh's session id. Whoever knows it has the session: it belongs in one page and in no log."""
+        """Bokeh's session id. Who knows it can use the session: it belongs in one page and in no log."""
         return self.session.id
 
     @property

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quart import has_request_context, request
 
@@ -14,10 +13,10 @@ from quart_app.protocol.outline import Outline
 class PageRecord:
     """The last view of one page: a route with an application, whose pull succeeded."""
 
+    outline: Outline
+    """Which scripts the document needed. Its template, which may be large, is not kept."""
     has_template: bool
     """Whether the document had a template of its own."""
-    scripts: Sequence[str] = ()
-    """File names of the scripts that it needed, once the page has been rendered."""
 
 
 class PageRecords:
@@ -30,8 +29,9 @@ class PageRecords:
         """Return the record of this request's page with the application; None if its last pull failed."""
         return self._records.get(self._key(application))
 
-    def succeeded(self, application: str, outline: Outline, scripts: Sequence[str]) -> None:
-        self._records[self._key(application)] = PageRecord(outline.template is not None, scripts)
+    def succeeded(self, application: str, outline: Outline) -> None:
+        record = PageRecord(replace(outline, template=None), has_template=outline.template is not None)
+        self._records[self._key(application)] = record
 
     def failed(self, application: str) -> None:
         self._records.pop(self._key(application), None)

@@ -17,6 +17,7 @@ from quart_app.page.assets import Assets
 from quart_app.page.element import render_element, render_head
 from quart_app.page.extensions import AssetUrlRewriter
 from quart_app.page.record import PageRecord
+from quart_app.protocol.outline import Outline
 from quart_app.relay.ticket import LIFETIME, Ticket, mint
 from quart_app.relay.visitor import current_visitor
 from quart_app.sessions.session import Session
@@ -61,8 +62,8 @@ class Renderer:
         """Return tags for the head of a page of the application, so that its scripts load early."""
         if self._settings.delivery == "direct":
             return Markup("")
-        names = (record.scripts if record else ()) or [self._assets.file_name("bokeh.js")]
-        urls = [self._script_url(application, name) for name in names]
+        needed, _ = self._assets.for_outline(record.outline if record else Outline(()))
+        urls = [self._script_url(application, name) for name in needed]
         return render_head(urls, loader=self.url("embed.js"), stylesheet=self.url("embed.css"))
 
     def block(self, session: Session) -> dict[str, Any]:
@@ -94,12 +95,6 @@ class Renderer:
             },
             "copies": rewriter.cdn_to_local,
         }
-
-    def scripts(self, session: Session) -> list[str]:
-        """Return the file names of the scripts that a page of the session loads; none in direct delivery."""
-        if self._settings.delivery == "direct":
-            return []
-        return self._assets.for_outline(session.outline)[0]
 
     def url(self, name: str) -> str:
         """Return the URL of a file of ours, such as ``site.css``."""

@@ -54,7 +54,7 @@ class Session:
     """A session that waits on its server for the browser of one page."""
 
     id: str = field(repr=False)
-    """Bokeh's session id. Whoever knows it has the session: it belongs in one page and in no log."""
+    """Bokeh's session id. Who knows it can use the session: it belongs in one page and in no log."""
     application: str
     server: Server
     generation: str
